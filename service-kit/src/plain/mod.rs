@@ -1,0 +1,4 @@
+//! Plain building blocks for `domain/` code: no transport, no store, no clock, no randomness.
+
+pub mod control;
+pub mod digest;
