@@ -19,7 +19,7 @@ services=("$@")
 
 # The main job: called as `JOB write` before the restart and `JOB read` after it, with the addresses
 # (host:port) in ALMANAC_RANKING_ADDR and ALMANAC_FORECAST_ADDR. Exit code 0 is success.
-read -r -a job <<<"${ALMANAC_CONTAINER_JOB:-${ALMANAC_PYTHON:-python3} tests/python/container_check.py}"
+read -r -a job <<<"${ALMANAC_CONTAINER_JOB:-${ALMANAC_PYTHON:-python3} deploy/container_check.py}"
 
 scratch=$(mktemp -d)
 
