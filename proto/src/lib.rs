@@ -32,3 +32,26 @@ pub mod forecast {
     /// Descriptors of `almanac.forecast.v1` and of what it imports, for reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/forecast.binpb"));
 }
+
+/// An error reason as `google.rpc.ErrorInfo.reason` carries it.
+pub trait Reason: Copy {
+    /// The name without `ERROR_REASON_`: `RESOURCE_NOT_FOUND`.
+    fn wire_name(self) -> &'static str;
+}
+
+macro_rules! reasons {
+    ($($reason:ty),+) => {$(
+        impl Reason for $reason {
+            fn wire_name(self) -> &'static str {
+                let name = self.as_str_name();
+                name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+            }
+        }
+    )+};
+}
+
+reasons!(
+    common::v1::ErrorReason,
+    ranking::v1::ErrorReason,
+    forecast::v1::ErrorReason
+);

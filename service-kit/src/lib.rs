@@ -3,4 +3,21 @@
 //! [`plain`] is the part that `domain/` modules may use: values in, values out, no transport,
 //! no store, no clock.
 
+pub mod check;
+pub mod config;
+pub mod consistency;
+pub mod fault;
+pub mod filter;
+pub mod guard;
+pub mod jobs;
+pub mod name;
+pub mod page;
 pub mod plain;
+pub mod resource;
+pub mod run;
+pub mod server;
+pub mod slot;
+pub mod store;
+pub mod telemetry;
+pub mod time;
+pub mod write;

@@ -1,0 +1,157 @@
+//! The layer around every call: request ID, log line, panics contained, and transport errors
+//! answered with a reason.
+
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use almanac_proto::common::v1::ErrorReason;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Request, Response};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::fault::Fault;
+
+/// The metadata entry that carries the request ID, both ways.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// Wraps a server; `domain` is the error domain of the service (`ranking.almanac`).
+#[derive(Debug, Clone, Copy)]
+pub struct GuardLayer {
+    /// The error domain of the service.
+    pub domain: &'static str,
+    /// Most bytes of a request message, for the text of the refusal.
+    pub max_message_bytes: usize,
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard {
+            inner,
+            settings: *self,
+        }
+    }
+}
+
+/// See [`GuardLayer`].
+#[derive(Debug, Clone)]
+pub struct Guard<S> {
+    inner: S,
+    settings: GuardLayer,
+}
+
+impl<S> Service<Request<Body>> for Guard<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let id = request_id(&request);
+        let method = request.uri().path().to_owned();
+        let span = tracing::info_span!("call", request_id = %id, %method);
+        let started = Instant::now();
+        let settings = self.settings;
+        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = async move {
+            let mut response = match call.await {
+                Ok(Ok(response)) => settings.explain(&method, response),
+                Ok(Err(never)) => match never {},
+                Err(panic) => settings.refuse(Fault::internal(&panic_text(panic.as_ref()))),
+            };
+            if let Ok(id) = HeaderValue::from_str(&id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            log(&response, started);
+            Ok(response)
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+impl GuardLayer {
+    /// Replaces errors that tonic makes by itself, which carry no reason.
+    fn explain(self, method: &str, response: Response<Body>) -> Response<Body> {
+        let Some(status) = Status::from_header_map(response.headers()) else {
+            return response;
+        };
+        if !status.details().is_empty() {
+            return response;
+        }
+        let text = status.message();
+        let fault = match status.code() {
+            Code::OutOfRange if text.contains("message length too large") => Fault::new(
+                Code::ResourceExhausted,
+                ErrorReason::MessageTooLarge,
+                format!(
+                    "the request message is larger than {} bytes; split it",
+                    self.max_message_bytes
+                ),
+            )
+            .with("limit_bytes", self.max_message_bytes.to_string()),
+            Code::Internal if text.contains("decode") => Fault::new(
+                Code::InvalidArgument,
+                ErrorReason::MessageMalformed,
+                "the bytes are not a message of the method's request type",
+            ),
+            Code::Unimplemented => Fault::new(
+                Code::Unimplemented,
+                ErrorReason::MethodUnknown,
+                format!("there is no method {method}; reflection lists those there are"),
+            ),
+            _ => return response,
+        };
+        self.refuse(fault)
+    }
+
+    fn refuse(self, fault: Fault) -> Response<Body> {
+        fault.into_status(self.domain).into_http()
+    }
+}
+
+/// The caller's request ID if it is a sane one, else a new one.
+fn request_id(request: &Request<Body>) -> String {
+    let sane =
+        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let given = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(sane);
+    given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+fn log(response: &Response<Body>, started: Instant) {
+    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() != Code::Ok => {
+            let code = format!("{:?}", status.code());
+            tracing::info!(milliseconds, code, error = status.message(), "refused");
+        }
+        _ => tracing::info!(milliseconds, "answered"),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a text"))
+}

@@ -1,0 +1,147 @@
+//! Work that outlives the call that asked for it: creating editions and forecasts.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::plain::control::{Control, Stopped};
+
+/// The jobs that run, by the name of the resource they make.
+#[derive(Debug, Clone, Default)]
+pub struct Jobs {
+    running: Arc<Mutex<BTreeMap<String, Running>>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    job: Arc<Job>,
+    done: watch::Receiver<bool>,
+}
+
+/// One job, as its computation sees it.
+#[derive(Debug, Default)]
+pub struct Job {
+    state: AtomicU8,
+}
+
+const GOING: u8 = 0;
+const CANCELLED: u8 = 1;
+const SHUT_DOWN: u8 = 2;
+
+impl Job {
+    /// Whether a caller cancelled it; otherwise a stop means that the service is shutting down
+    /// and the job is to be resumed.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == CANCELLED
+    }
+}
+
+impl Control for Job {
+    fn check(&self) -> Result<(), Stopped> {
+        if self.state.load(Ordering::Relaxed) == GOING {
+            Ok(())
+        } else {
+            Err(Stopped)
+        }
+    }
+
+    fn report(&self, _done: u64, _total: u64) {}
+}
+
+impl Jobs {
+    /// Starts the job `name`, unless it runs.
+    pub fn start<F>(&self, name: &str, work: impl FnOnce(Arc<Job>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut running = self.lock();
+        if running.contains_key(name) {
+            return;
+        }
+        let job = Arc::new(Job::default());
+        let (ended, done) = watch::channel(false);
+        let future = work(Arc::clone(&job));
+        running.insert(name.to_owned(), Running { job, done });
+        drop(running);
+        let (jobs, name) = (self.clone(), name.to_owned());
+        // Its own task, so that a panic of the work ends the job and nothing else.
+        let work = tokio::spawn(future);
+        tokio::spawn(async move {
+            if let Err(error) = work.await {
+                tracing::error!(%error, job = name, "a job failed");
+            }
+            jobs.lock().remove(&name);
+            ended.send_replace(true);
+        });
+    }
+
+    /// Waits until the job `name` has ended, or for `limit`.
+    pub async fn wait(&self, name: &str, limit: Duration) {
+        let done = self.lock().get(name).map(|running| running.done.clone());
+        if let Some(mut done) = done {
+            // Running out of time is an answer too: the caller reads the state anew.
+            let ended = tokio::time::timeout(limit, done.wait_for(|done| *done)).await;
+            tracing::debug!(job = name, ended = ended.is_ok(), "waited");
+        }
+    }
+
+    /// Tells the job `name` to stop.
+    pub fn cancel(&self, name: &str) {
+        if let Some(running) = self.lock().get(name) {
+            running.job.state.store(CANCELLED, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells every job to stop, to be resumed by the next start of the service.
+    pub fn shut_down(&self) {
+        for running in self.lock().values() {
+            running.job.state.fetch_max(SHUT_DOWN, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        // The map is whole between any two statements, also after a panic elsewhere.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cancelled_job_ends_and_is_forgotten() {
+        let jobs = Jobs::default();
+        let (started, is_started) = tokio::sync::oneshot::channel();
+        jobs.start("a", |job| async move {
+            started.send(()).unwrap();
+            while job.check().is_ok() {
+                tokio::task::yield_now().await;
+            }
+            assert!(job.is_cancelled());
+        });
+        is_started.await.unwrap();
+        jobs.cancel("a");
+        jobs.wait("a", Duration::from_secs(60)).await;
+        assert!(jobs.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_job_only() {
+        let jobs = Jobs::default();
+        jobs.start("a", |_| async { panic!("on purpose") });
+        jobs.wait("a", Duration::from_secs(60)).await;
+        jobs.start("a", |_| async {});
+        jobs.wait("a", Duration::from_secs(60)).await;
+        assert!(jobs.lock().is_empty());
+    }
+}

@@ -1,0 +1,265 @@
+//! The life of a service's process, the same for both: read the configuration, then serve, print
+//! it, or ask a running service for its health.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    future::Future,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{self, Action, EXIT_USAGE, Early, Setting, Values},
+    server::{ServeError, signals},
+    store::StoreOptions,
+    telemetry::{self, LogFormat},
+};
+
+/// How long a health check may take.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a service is called and how it listens unless told otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Name of the binary.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Full name of the gRPC service.
+    pub service: &'static str,
+    /// Default of `listen`.
+    pub listen: &'static str,
+    /// Default of `data-dir`.
+    pub data_dir: &'static str,
+}
+
+/// The configuration of a service, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the store is.
+    pub data_dir: PathBuf,
+    /// Most memory of the store's cache, in bytes.
+    pub cache_bytes: u64,
+    /// How long calls in flight may take once the service is told to stop.
+    pub drain: Duration,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// Which events are logged.
+    pub log_filter: String,
+}
+
+impl Config {
+    /// A configuration for tests and demos: this directory, a free loopback port, quiet.
+    #[must_use]
+    pub fn local(data_dir: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir,
+            cache_bytes: 64 << 20,
+            drain: Duration::from_secs(10),
+            log_format: LogFormat::Pretty,
+            log_filter: "warn".to_owned(),
+        }
+    }
+
+    /// The settings of a service, with its defaults.
+    #[must_use]
+    pub fn settings(program: &Program) -> [Setting; 6] {
+        [
+            Setting::new("listen", program.listen, "IP:PORT to listen on"),
+            Setting::new("data-dir", program.data_dir, "directory of the store"),
+            Setting::new(
+                "cache-mib",
+                "256",
+                "most memory of the store's cache, in MiB, 16 to 65536",
+            ),
+            Setting::new(
+                "drain-seconds",
+                "20",
+                "time for calls in flight at the end, 0 to 3600",
+            ),
+            Setting::new("log-format", "pretty", "pretty or json"),
+            Setting::new(
+                "log-filter",
+                "info",
+                "which events are logged: info, warn, debug",
+            ),
+        ]
+    }
+
+    fn from_values(values: &mut Values) -> Result<Self, Early> {
+        let listen = values.take_if::<SocketAddr>("listen", |_| Ok(()));
+        let data_dir = values.take_if::<PathBuf>("data-dir", |path| {
+            if path.as_os_str().is_empty() {
+                Err("must not be empty".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        let cache = values.take_if("cache-mib", within(16, 65_536));
+        let drain = values.take_if("drain-seconds", within(0, 3600));
+        let log_format = values.take("log-format");
+        let log_filter =
+            values.take_if::<String>("log-filter", |text| telemetry::check_filter(text));
+        values.finish()?;
+        let missing = || Early::Faults(vec!["a setting without a default is missing".to_owned()]);
+        Ok(Self {
+            listen: listen.ok_or_else(missing)?,
+            data_dir: data_dir.ok_or_else(missing)?,
+            cache_bytes: cache.ok_or_else(missing)? << 20,
+            drain: Duration::from_secs(drain.ok_or_else(missing)?),
+            log_format,
+            log_filter: log_filter.ok_or_else(missing)?,
+        })
+    }
+
+    /// How the store is opened.
+    #[must_use]
+    pub fn store(&self) -> StoreOptions {
+        StoreOptions {
+            cache_bytes: self.cache_bytes,
+            ..StoreOptions::default()
+        }
+    }
+}
+
+fn within(least: u64, most: u64) -> impl Fn(&u64) -> Result<(), String> {
+    move |value| {
+        if (least..=most).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("must be {least} to {most}"))
+        }
+    }
+}
+
+/// Runs the process: everything that `main` does.
+///
+/// `serve` serves on a listener until the signal to stop; it is called with the checked
+/// configuration.
+pub fn run<F>(program: &Program, serve: impl FnOnce(Config, TcpListener, Shutdown) -> F) -> ExitCode
+where
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let arguments: Vec<String> = std::env::args().collect();
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let settings = Config::settings(program);
+    let read = |path: &std::path::Path| std::fs::read_to_string(path);
+    let gathered = config::gather(
+        program.name,
+        program.version,
+        &settings,
+        &arguments,
+        &environment,
+        read,
+    );
+    let checked = gathered.and_then(|(action, mut values)| {
+        let config = Config::from_values(&mut values)?;
+        Ok((action, values, config))
+    });
+    let (action, values, config) = match checked {
+        Ok(checked) => checked,
+        Err(Early::Print(text)) => return say(&text, ExitCode::SUCCESS),
+        Err(Early::Faults(faults)) => {
+            for fault in faults {
+                complain(program.name, &fault);
+            }
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if action == Action::PrintConfig {
+        return say(&values.print(), ExitCode::SUCCESS);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(program.name, &error),
+    };
+    if action == Action::Healthcheck {
+        return match runtime.block_on(healthcheck(config.listen, program.service)) {
+            Ok(()) => say("SERVING\n", ExitCode::SUCCESS),
+            Err(text) => complain(program.name, &text),
+        };
+    }
+    telemetry::start(config.log_format, &config.log_filter);
+    for warning in &values.warnings {
+        tracing::warn!("{warning}");
+    }
+    match runtime.block_on(listen_and_serve(config, serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(program.name, &error),
+    }
+}
+
+/// The signal to stop.
+pub type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn listen_and_serve<F>(
+    config: Config,
+    serve: impl FnOnce(Config, TcpListener, Shutdown) -> F,
+) -> Result<(), ServeError>
+where
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let shutdown = Box::pin(signals()?);
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        ServeError::Start(format!("cannot listen on {}: {error}", config.listen))
+    })?;
+    tracing::info!(address = %listener.local_addr()?, data_dir = %config.data_dir.display(), "listening");
+    serve(config, listener, shutdown).await
+}
+
+/// # Errors
+/// Why the service is not SERVING.
+async fn healthcheck(listen: SocketAddr, service: &str) -> Result<(), String> {
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    };
+    let address = SocketAddr::from((reachable(listen.ip()), listen.port()));
+    let ask = async {
+        let endpoint = tonic::transport::Endpoint::from_str(&format!("http://{address}"))?;
+        let mut client = HealthClient::new(endpoint.connect().await?);
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = client.check(request).await?.into_inner();
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answer.status())
+    };
+    match tokio::time::timeout(HEALTH_TIMEOUT, ask).await {
+        Ok(Ok(ServingStatus::Serving)) => Ok(()),
+        Ok(Ok(status)) => Err(format!("{address} is {}", status.as_str_name())),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address} does not answer")),
+    }
+}
+
+/// Where a service that listens on any address can be reached from its own machine.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the user asked to see")]
+fn say(text: &str, code: ExitCode) -> ExitCode {
+    print!("{text}");
+    code
+}
+
+#[expect(clippy::print_stderr, reason = "said before or after there are logs")]
+fn complain(name: &str, fault: &dyn Display) -> ExitCode {
+    eprintln!("{name}: {fault}");
+    ExitCode::FAILURE
+}
