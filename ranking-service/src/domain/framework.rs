@@ -179,9 +179,9 @@ impl Framework {
         &self.by_id
     }
 
-    /// The given weight times a power of two chosen per family so that the largest sibling lies in
-    /// [0.5, 1). Sums of these neither overflow nor vanish, and because the factor is a power of
-    /// two a weighted mean has the digits it has with the weights as given.
+    /// The given weight times a power of two chosen per family so that the sum of siblings lies
+    /// in [0.5, 1). With these no weighted sum of scores is too large for a double, none vanishes,
+    /// and because the factor is a power of two a mean has the digits of the weights as given.
     #[must_use]
     pub fn weight(&self, node: usize) -> f64 {
         self.weights[node]
@@ -203,12 +203,13 @@ impl Framework {
 fn scaled_weights(nodes: &[Node], children: &[Vec<usize>]) -> Vec<f64> {
     let mut weights = vec![1.0; nodes.len()];
     for family in children.iter().filter(|family| !family.is_empty()) {
-        let largest = family
-            .iter()
-            .fold(0.0_f64, |largest, &child| largest.max(nodes[child].weight));
-        let (_, exponent) = libm::frexp(largest);
+        let given = || family.iter().map(|&child| nodes[child].weight);
+        // In two steps, because the sum of weights as given may be too large for a double.
+        let (_, first) = libm::frexp(given().fold(0.0, f64::max));
+        let total = given().fold(0.0, |total, weight| total + libm::scalbn(weight, -first));
+        let (_, second) = libm::frexp(total);
         for &child in family {
-            weights[child] = libm::scalbn(nodes[child].weight, -exponent);
+            weights[child] = libm::scalbn(nodes[child].weight, -first - second);
         }
     }
     weights

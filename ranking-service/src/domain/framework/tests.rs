@@ -40,7 +40,7 @@ fn shares_levels_and_orders_follow_from_the_list() {
         of(Framework::effective_weight),
         [0.25, 0.1875, 1.0, 0.75, 0.5625]
     );
-    assert_eq!(of(Framework::weight), [0.25, 0.25, 1.0, 0.75, 0.75]);
+    assert_eq!(of(Framework::weight), [0.125, 0.125, 1.0, 0.375, 0.375]);
     let levels: Vec<_> = (0..5).map(|node| framework.level(node)).collect();
     let depths: Vec<_> = (0..5).map(|node| framework.depth(node)).collect();
     assert_eq!((levels, depths), (vec![1, 1, 3, 2, 1], vec![1, 2, 0, 1, 2]));

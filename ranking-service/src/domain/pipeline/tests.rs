@@ -224,15 +224,35 @@ fn inputs_that_do_not_fit_are_told_together() {
 
 #[test]
 fn a_score_too_large_is_told_where_it_arises() {
-    let huge: &[Option<f64>] = &[Some(f64::MAX), Some(1.0)];
-    // The weights sum to more than one, so the products overflow in the sum.
-    let columns = columns([huge, huge, huge]);
-    let refused = rank_all(&columns, &identity());
+    let cells: &[Option<f64>] = &[Some(0.0), Some(0.0), Some(0.0), Some(1.0)];
+    let columns = columns([cells, cells, cells]);
+    let z_score = NormalizationMethod::ZScore {
+        mean: 1e308,
+        standard_deviation: 1e308,
+    };
+    let mut methodology = identity();
+    methodology.nodes = vec![NodeMethodology {
+        node: "b".to_owned(),
+        normalization: Some(Normalization {
+            method: z_score,
+            constant_column: ConstantColumn::Error,
+        }),
+        aggregation: None,
+    }];
+    let refused = rank_all(&columns, &methodology);
     let Err(PipelineError::Inputs(faults)) = refused else {
         panic!("{refused:?}");
     };
     let told: Vec<_> = faults.0.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["a score of 'index' is too large for a double"]);
+    assert_eq!(told, ["a score of 'b' is too large for a double"]);
+}
+
+#[test]
+fn means_of_the_largest_doubles_are_no_larger() {
+    let huge: &[Option<f64>] = &[Some(f64::MAX), Some(-f64::MAX), Some(1.0)];
+    let columns = columns([huge, huge, huge]);
+    let ranking = rank_all(&columns, &identity()).unwrap();
+    assert_eq!(scores(&ranking, 0), huge);
 }
 
 #[test]
