@@ -1,0 +1,131 @@
+//! Files that are written durably. Behind traits, so that a test can make them fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::error::StoreError;
+
+/// A file that is written at places and synced.
+pub(super) trait DiskFile: Send {
+    /// Writes all bytes at the offset.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns once everything written survives the loss of power.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to the length.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// Opens files for writing.
+pub(super) trait Disk: Send + Sync {
+    /// Opens the file, creating it if absent.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+}
+
+/// The real one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SystemDisk;
+
+impl Disk for SystemDisk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        Ok(Box::new(SystemFile(file)))
+    }
+}
+
+struct SystemFile(File);
+
+impl DiskFile for SystemFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+}
+
+/// The file's name for messages: its last two parts, which is all that differs within a store.
+pub(super) fn name(path: &Path) -> String {
+    let mut parts: Vec<_> = path
+        .iter()
+        .rev()
+        .take(2)
+        .map(|part| part.to_string_lossy())
+        .collect();
+    parts.reverse();
+    parts.join("/")
+}
+
+/// Makes the entries of a directory (creations, renames, removals) durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| StoreError::io(format!("sync directory {}", name(dir)), error))
+}
+
+fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// Creates a directory, durably, if it is absent.
+pub(super) fn create_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)
+        .map_err(|error| StoreError::io(format!("create directory {}", name(dir)), error))?;
+    sync_parent(dir)
+}
+
+/// The whole file, or nothing when there is none.
+pub(super) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(format!("read {}", name(path)), error)),
+    }
+}
+
+/// Replaces a file so that a crash leaves the old one or the new one.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| StoreError::io(format!("write {}", name(path)), error))?;
+    sync_parent(path)
+}
+
+/// Removes a file or a directory with all in it, durably, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io(format!("remove {}", name(path)), error)),
+    }
+}

@@ -1,0 +1,160 @@
+//! Opening a store: what the disk says, in the order of its authority.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::committer::Committer;
+use super::directory::Directory;
+use super::disk::Disk;
+use super::error::StoreError;
+use super::high::{self, Found, High, HighWriter};
+use super::index;
+use super::log::{Log, Tail};
+use super::options::StoreOptions;
+use super::queue::Queue;
+use super::segment::{HEADER, Position};
+use super::shared::Shared;
+use super::tip::Tip;
+use super::writer::LogWriter;
+
+/// A store that is ready and has no thread yet.
+pub(super) struct Opened {
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) committer: Committer,
+}
+
+pub(super) fn open(
+    root: &Path,
+    options: StoreOptions,
+    disk: &Arc<dyn Disk>,
+) -> Result<Opened, StoreError> {
+    let directory = Directory::lock(root, options.create)?;
+    let incarnation = match directory.incarnation()? {
+        Some(incarnation) => incarnation,
+        None if options.create => create(&directory, disk)?,
+        None => {
+            return Err(StoreError::Absent {
+                dir: root.to_owned(),
+            });
+        }
+    };
+    let log_dir = directory.log();
+    let log = Log {
+        dir: &log_dir,
+        incarnation,
+    };
+    let found = high::read(&directory.high(), &incarnation)?;
+    // Both read much and change nothing.
+    let (checked, trust) = std::thread::scope(|scope| {
+        let checked = scope.spawn(|| check_log(&log, &found));
+        let trust = index::inspect(&directory, &found.high);
+        (checked.join(), trust)
+    });
+    let tail =
+        checked.map_err(|_| StoreError::Engine("the check of the log panicked".into()))??;
+    let (log_writer, high_writer, high) =
+        settle(&directory, incarnation, &found, &tail, &options, disk)?;
+    let engine = index::open(&directory, &log, &high, trust?, options.cache_bytes)?;
+
+    let shared = Arc::new(Shared::new(incarnation, log_dir, engine, high));
+    let queue = Arc::new(Queue::new(options.queue));
+    let committer = Committer {
+        shared: Arc::clone(&shared),
+        queue: Arc::clone(&queue),
+        directory,
+        log: log_writer,
+        high: high_writer,
+        clock: options.clock,
+        checkpoint_bytes: options.checkpoint_bytes,
+        idle: options.idle,
+        next_uid: high.tip.next_uid,
+        unflushed: 0,
+        failed: None,
+    };
+    Ok(Opened {
+        shared,
+        queue,
+        committer,
+    })
+}
+
+/// Makes an empty store. `FORMAT` comes last: a crash before it leaves nothing that counts.
+fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<[u8; 16], StoreError> {
+    let incarnation = uuid::Uuid::new_v4().into_bytes();
+    directory.clear()?;
+    super::disk::create_dir(&directory.log())?;
+    LogWriter::create(&directory.log(), incarnation, &**disk)?;
+    let high = High {
+        tip: Tip::genesis(&incarnation),
+        position: Position {
+            segment: 1,
+            offset: HEADER as u64,
+        },
+    };
+    HighWriter::open(&directory.high(), incarnation, &**disk, &high, false)?;
+    super::disk::sync_dir(&directory.root)?;
+    directory.write_format(&incarnation)?;
+    Ok(incarnation)
+}
+
+/// Makes sure that all acknowledged commits are in the log; what lies after them.
+fn check_log(log: &Log<'_>, found: &Found) -> Result<Tail, StoreError> {
+    let high = &found.high;
+    log.walk(
+        super::time::Revision::ZERO,
+        (&high.tip, high.position),
+        &mut |_| Ok(()),
+    )?;
+    let tail = log.tail(&high.tip, high.position)?;
+    match tail.garbage {
+        // The damaged slot may have been the later one, and what is broken here acknowledged: a
+        // crash cannot break both, because the log is durable before the mark is touched.
+        Some(detail) if found.damaged => Err(StoreError::corrupt(
+            format!(
+                "log segment {}, from offset {}, after revision {}",
+                high.position.segment, high.position.offset, high.tip.revision
+            ),
+            format!("{detail}, and a slot of HIGH is damaged too"),
+        )),
+        _ => Ok(tail),
+    }
+}
+
+/// Cuts off what was never a commit, and makes durable what was one but not yet acknowledged.
+fn settle(
+    directory: &Directory,
+    incarnation: [u8; 16],
+    found: &Found,
+    tail: &Tail,
+    options: &StoreOptions,
+    disk: &Arc<dyn Disk>,
+) -> Result<(LogWriter, HighWriter, High), StoreError> {
+    let mut high = found.high;
+    if let Some(detail) = tail.garbage {
+        tracing::warn!(
+            segment = high.position.segment,
+            offset = high.position.offset + tail.frames.len() as u64,
+            detail,
+            "the end of the log was never acknowledged and is cut off"
+        );
+    }
+    let mut log = LogWriter::open(
+        &directory.log(),
+        incarnation,
+        Arc::clone(disk),
+        high.position,
+        options.segment_bytes,
+    )?;
+    if let Some(tip) = tail.tip {
+        // Written again rather than kept: what an earlier process failed to sync can be read and
+        // still not be on the disk.
+        log.append(&tail.frames, &high.tip)?;
+        high = High {
+            tip,
+            position: log.position(),
+        };
+    }
+    let writer = HighWriter::open(&directory.high(), incarnation, &**disk, &high, found.second)?;
+    Ok((log, writer, high))
+}

@@ -1,0 +1,3 @@
+//! Tests of the store as a whole; the parts have theirs beside this file.
+
+mod basics;

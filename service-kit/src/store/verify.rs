@@ -1,0 +1,59 @@
+//! The full check of a store.
+
+use std::sync::Arc;
+
+use super::entry::{self, SetHash};
+use super::error::StoreError;
+use super::index::{self, Beyond};
+use super::log::Log;
+use super::shared::Shared;
+use super::time::Revision;
+
+/// What was checked and found whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The newest revision at the start; all was checked up to it.
+    pub revision: Revision,
+    /// Segments of the log.
+    pub segments: u64,
+    /// Bytes of frames in the log.
+    pub log_bytes: u64,
+    /// Versions of records and records of commits in the index.
+    pub pairs: u64,
+}
+
+pub(super) fn verify(shared: &Arc<Shared>) -> Result<VerifyReport, StoreError> {
+    let high = shared.published();
+    let log = Log {
+        dir: &shared.log,
+        incarnation: shared.incarnation,
+    };
+    let (mut pairs, mut set, mut log_bytes) = (0, SetHash::default(), 0);
+    log.walk(Revision::ZERO, (&high.tip, high.position), &mut |frame| {
+        let corrupt = |detail: &str| {
+            StoreError::corrupt(format!("log, revision {}", frame.tip.revision), detail)
+        };
+        let commit = frame.commit().map_err(|error| corrupt(error.text()))?;
+        pairs += entry::pairs(&commit, &mut set).len() as u64;
+        log_bytes += frame.bytes.len() as u64;
+        if (pairs, set) == (frame.tip.pairs, frame.tip.set) {
+            return Ok(());
+        }
+        Err(corrupt("the frame sums up its commits wrongly"))
+    })?;
+    let found =
+        shared.engine(|engine| Ok(index::survey(engine, high.tip.revision, Beyond::Ignored)))?;
+    match found {
+        Err(detail) => Err(StoreError::corrupt("index", detail)),
+        Ok(found) if found == (high.tip.pairs, high.tip.set) => Ok(VerifyReport {
+            revision: high.tip.revision,
+            segments: high.position.segment,
+            log_bytes,
+            pairs,
+        }),
+        Ok((count, _)) => Err(StoreError::corrupt(
+            "index",
+            format!("it holds {count} pairs instead of {pairs}, or others"),
+        )),
+    }
+}
