@@ -106,12 +106,6 @@ pub fn rank_in_groups(scores: &Column, groups: &[Option<u32>], options: &RankOpt
     rank_by(scores, options, |row| groups.get(row).copied().flatten())
 }
 
-/// How far from the group's first a score still ties.
-#[must_use]
-pub fn tolerance(scores: &Column, options: &RankOptions) -> f64 {
-    noise(scores) + options.tie_tolerance
-}
-
 fn noise(scores: &Column) -> f64 {
     let largest = scores.raw().iter().fold(0.0_f64, |largest, score| {
         let magnitude = score.abs();

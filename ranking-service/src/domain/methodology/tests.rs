@@ -54,6 +54,32 @@ fn an_override_replaces_the_default_as_a_whole() {
 }
 
 #[test]
+fn what_is_stored_comes_back() {
+    let methodology = Methodology {
+        normalization: Normalization {
+            method: NormalizationMethod::ZScore {
+                mean: 0.1,
+                standard_deviation: 2.0,
+            },
+            constant_column: ConstantColumn::Value(-0.5),
+        },
+        nodes: vec![NodeMethodology {
+            aggregation: Some(Aggregation::default()),
+            ..change("index")
+        }],
+        rank: RankOptions {
+            tie_method: TieMethod::Fractional,
+            tie_tolerance: 0.25,
+            score_decimals: Some(2),
+        },
+        ..Methodology::default()
+    };
+    let stored = serde_json::to_string(&(&methodology, framework().nodes())).unwrap();
+    let back: (Methodology, Vec<Node>) = serde_json::from_str(&stored).unwrap();
+    assert_eq!(back, (methodology, framework().nodes().to_vec()));
+}
+
+#[test]
 fn all_faults_are_told_with_their_places() {
     let methodology = Methodology {
         normalization: Normalization {
