@@ -228,6 +228,32 @@ proptest! {
         prop_assert!(own.same_ranks(&other.run(&forgiving())));
     }
 
+    /// Entities with the same tenths in another order have the same mean but not the same sum of
+    /// doubles: they tie, whoever comes out a last bit ahead.
+    #[test]
+    fn equal_means_tie_whatever_the_order_of_their_parts(
+        tenths in proptest::collection::vec(0_i32..1000, LEAVES),
+    ) {
+        let case = Case {
+            nodes: std::iter::once(node("index", None, 1.0, None))
+                .chain((0..LEAVES).map(|leaf| {
+                    let id = format!("leaf{leaf}");
+                    node(&id, Some("index"), 1.0, Some(&id))
+                }))
+                .collect(),
+            ids: (0..LEAVES).map(|row| format!("e{row}")).collect(),
+            columns: (0..LEAVES)
+                .map(|leaf| {
+                    let tenth = |row: usize| f64::from(tenths[(leaf + row) % LEAVES]) / 10.0;
+                    (0..LEAVES).map(|row| Some(tenth(row))).collect()
+                })
+                .collect(),
+            directions: vec![Direction::HigherIsBetter; LEAVES],
+        };
+        let run = case.run(&methodology(NormalizationMethod::Identity));
+        prop_assert!((0..LEAVES).all(|row| run.ranking.rank(row) == Some(1)));
+    }
+
     #[test]
     fn units_of_indicators_and_of_weights_change_no_rank(
         case in case(),
