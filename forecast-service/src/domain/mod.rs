@@ -4,3 +4,4 @@
 //! functions and powers come from `libm`, nothing iterates over a hash table.
 
 pub mod hierarchy;
+pub mod published;

@@ -1,0 +1,358 @@
+//! The point of least divergence from a prior, by a primal-dual interior point method.
+//!
+//! # Problem
+//! Minimize f(u) = sum w phi(u) subject to E u = E u0 and G u <= h, where u is the unknown in
+//! units of its prior and
+//!
+//! * phi(u) = u ln u - u + 1 where values cannot be negative. With w the prior p and x = p u
+//!   this is the generalized Kullback-Leibler divergence sum x ln(x/p) - x + p, the maximum
+//!   entropy estimate (I. Csiszar, Annals of Statistics 19, 1991);
+//! * phi(u) = u^2 / 2 where they can, u being the distance from the prior in units of its spread.
+//!
+//! # Method
+//! The start lies strictly inside, so equations are eliminated: u = u0 + N z with N an
+//! orthonormal basis of the null space of E (Householder QR with column pivoting, which also
+//! settles dependent equations). The inequalities are handled as in S. Boyd and L. Vandenberghe,
+//! Convex Optimization (2004), section 11.7: Newton steps on the optimality conditions
+//!
+//! N'(grad f + G'l) = 0, l (h - G u) = 1/t, l >= 0
+//!
+//! with t growing, a step to the boundary at most, and backtracking on the residual. u > 0 needs
+//! no inequality: the slope of phi is infinite at 0. Each step factors one positive definite
+//! matrix of the size of z (Cholesky). Logarithms are `libm`'s; sums run in order.
+//!
+//! # Accuracy
+//! The answer satisfies the conditions to [`KKT_TOLERANCE`], prior weights being scaled to a
+//! largest of 1.
+
+use nalgebra::{DMatrix, DVector};
+
+use almanac_service_kit::plain::control::Control;
+
+use super::interior::{Interior, Limit};
+use super::lp::{LpError, dot};
+use super::system::Form;
+
+/// How exactly the optimality conditions hold.
+pub const KKT_TOLERANCE: f64 = 1e-9;
+
+/// What the method aims at before it stops.
+const TARGET: f64 = 1e-12;
+const MAX_STEPS: usize = 200;
+/// By how much complementarity is asked to shrink in a step.
+const SHRINK: f64 = 10.0;
+/// How far to the boundary a step may go.
+const NEAR_BOUNDARY: f64 = 0.99;
+const SMALLEST_STEP: f64 = 1e-10;
+/// Pivots of the equations below this part of the largest count as zero.
+const RANK_TOLERANCE: f64 = 1e-9;
+/// Rows added to a matrix between two looks at the control.
+const ROWS_BETWEEN_CHECKS: usize = 64;
+
+/// How distance from the prior is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// Kullback-Leibler; u > 0.
+    Entropy,
+    /// Squares.
+    Squares,
+}
+
+impl Measure {
+    fn slope(self, u: f64) -> f64 {
+        match self {
+            Self::Entropy => libm::log(u),
+            Self::Squares => u,
+        }
+    }
+
+    fn curvature(self, u: f64) -> f64 {
+        match self {
+            Self::Entropy => 1.0 / u,
+            Self::Squares => 1.0,
+        }
+    }
+}
+
+/// The minimizer, and how far it is from the optimality conditions.
+#[derive(Debug)]
+pub(super) struct Minimum {
+    pub(super) point: Vec<f64>,
+    pub(super) kkt: f64,
+}
+
+/// Minimizes over the set described by `interior`; `roomier` is another point of the set, if one
+/// with more slack is known.
+pub(super) fn minimize(
+    weights: &[f64],
+    measure: Measure,
+    interior: &Interior,
+    roomier: Option<&[f64]>,
+    control: &dyn Control,
+) -> Result<Minimum, LpError> {
+    let free: Vec<usize> = (0..weights.len()).filter(|&u| !interior.fixed[u]).collect();
+    let mut place = vec![None; weights.len()];
+    for (position, &unknown) in free.iter().enumerate() {
+        place[unknown] = Some(position);
+    }
+    let dense = |form: &Form| {
+        let mut row = DVector::zeros(free.len());
+        for &(unknown, coefficient) in form {
+            if let Some(position) = place[unknown] {
+                row[position] = coefficient;
+            }
+        }
+        row
+    };
+    let equations: Vec<DVector<f64>> = interior.equations.iter().map(dense).collect();
+    let basis = null_space(&equations, free.len());
+    if basis.ncols() == 0 {
+        return Ok(Minimum {
+            point: interior.point.clone(),
+            kkt: 0.0,
+        });
+    }
+    let heaviest = free.iter().fold(0.0_f64, |m, &u| m.max(weights[u]));
+    let mut state = State {
+        measure,
+        weights: free.iter().map(|&u| weights[u] / heaviest).collect(),
+        limits: interior
+            .limits
+            .iter()
+            .map(|l| Inequality::new(l, &dense(&l.form), &interior.point, &place))
+            .collect(),
+        u: DVector::from_iterator(free.len(), free.iter().map(|&u| interior.point[u])),
+        multipliers: Vec::new(),
+        basis,
+    };
+    if let Some(other) = roomier {
+        let other: Vec<f64> = free.iter().map(|&u| other[u]).collect();
+        state.move_toward(&other);
+    }
+    state.run(control)?;
+    let mut point = interior.point.clone();
+    for (value, &unknown) in state.u.iter().zip(&free) {
+        point[unknown] = *value;
+    }
+    Ok(Minimum {
+        point,
+        kkt: state.kkt(),
+    })
+}
+
+/// The null space of some rows, as orthonormal columns.
+fn null_space(rows: &[DVector<f64>], size: usize) -> DMatrix<f64> {
+    let rows: Vec<DVector<f64>> = rows
+        .iter()
+        .filter_map(|row| row.clone().try_normalize(0.0))
+        .collect();
+    if rows.is_empty() || size == 0 {
+        return DMatrix::identity(size, size);
+    }
+    let qr = DMatrix::from_columns(&rows).col_piv_qr();
+    let r = qr.r();
+    let largest = r[(0, 0)].abs();
+    let rank = (0..r.nrows().min(r.ncols()))
+        .filter(|&n| r[(n, n)].abs() > RANK_TOLERANCE * largest)
+        .count();
+    let mut transposed = DMatrix::identity(size, size);
+    qr.q_tr_mul(&mut transposed);
+    transposed.rows(rank, size - rank).transpose()
+}
+
+/// row'u <= limit over the free unknowns.
+struct Inequality {
+    row: DVector<f64>,
+    limit: f64,
+}
+
+impl Inequality {
+    fn new(limit: &Limit, row: &DVector<f64>, point: &[f64], place: &[Option<usize>]) -> Self {
+        let settled: Form = limit
+            .form
+            .iter()
+            .copied()
+            .filter(|(unknown, _)| place[*unknown].is_none())
+            .collect();
+        Self {
+            row: row.clone(),
+            limit: limit.limit - dot(&settled, point),
+        }
+    }
+}
+
+struct State {
+    measure: Measure,
+    weights: Vec<f64>,
+    limits: Vec<Inequality>,
+    basis: DMatrix<f64>,
+    u: DVector<f64>,
+    multipliers: Vec<f64>,
+}
+
+/// A Newton step.
+struct Step {
+    u: DVector<f64>,
+    multipliers: Vec<f64>,
+}
+
+impl State {
+    fn slacks(&self, u: &DVector<f64>) -> Vec<f64> {
+        self.limits.iter().map(|l| l.limit - l.row.dot(u)).collect()
+    }
+
+    fn inside(&self, u: &DVector<f64>) -> bool {
+        let signs = self.measure == Measure::Squares || u.iter().all(|value| *value > 0.0);
+        signs && self.slacks(u).iter().all(|slack| *slack > 0.0)
+    }
+
+    /// Goes halfway to another point, within the equations, if that leaves more room.
+    fn move_toward(&mut self, other: &[f64]) {
+        let room = |state: &Self, u: &DVector<f64>| {
+            let signs = match state.measure {
+                Measure::Entropy => u.iter().fold(f64::INFINITY, |m, v| m.min(*v)),
+                Measure::Squares => f64::INFINITY,
+            };
+            state.slacks(u).iter().fold(signs, |m, slack| m.min(*slack))
+        };
+        let away = DVector::from_column_slice(other) - &self.u;
+        let along = &self.basis * (self.basis.tr_mul(&away) * 0.5);
+        let moved = &self.u + along;
+        if self.inside(&moved) && room(self, &moved) > room(self, &self.u) {
+            self.u = moved;
+        }
+    }
+
+    fn slope(&self, u: &DVector<f64>) -> DVector<f64> {
+        let slopes = u.iter().zip(&self.weights);
+        let slopes = slopes.map(|(value, weight)| weight * self.measure.slope(*value));
+        DVector::from_iterator(u.len(), slopes)
+    }
+
+    /// N'(grad f + G'l).
+    fn stationarity(&self, u: &DVector<f64>, multipliers: &[f64]) -> DVector<f64> {
+        let mut slope = self.slope(u);
+        for (limit, multiplier) in self.limits.iter().zip(multipliers) {
+            slope.axpy(*multiplier, &limit.row, 1.0);
+        }
+        self.basis.tr_mul(&slope)
+    }
+
+    /// The largest violation of stationarity and complementarity.
+    fn kkt(&self) -> f64 {
+        let stationarity = self.stationarity(&self.u, &self.multipliers).amax();
+        let slacks = self.slacks(&self.u);
+        let products = slacks
+            .iter()
+            .zip(&self.multipliers)
+            .map(|(s, l)| (s * l).abs());
+        products.fold(stationarity, f64::max)
+    }
+
+    fn residual(&self, u: &DVector<f64>, multipliers: &[f64], target: f64) -> f64 {
+        let stationarity = self.stationarity(u, multipliers).norm_squared();
+        let slacks = self.slacks(u);
+        let products = slacks.iter().zip(multipliers).map(|(s, l)| s * l - target);
+        products.fold(stationarity, |sum, miss| sum + miss * miss)
+    }
+
+    fn run(&mut self, control: &dyn Control) -> Result<(), LpError> {
+        let slacks = self.slacks(&self.u);
+        self.multipliers = slacks.iter().map(|slack| 1e-2 / slack.max(1e-2)).collect();
+        let mut best = (f64::INFINITY, self.u.clone(), self.multipliers.clone());
+        for _ in 0..MAX_STEPS {
+            control.check()?;
+            let kkt = self.kkt();
+            if kkt < best.0 {
+                best = (kkt, self.u.clone(), self.multipliers.clone());
+            }
+            if kkt <= TARGET {
+                break;
+            }
+            let slacks = self.slacks(&self.u);
+            let products = slacks.iter().zip(&self.multipliers).map(|(s, l)| s * l);
+            let count = self.limits.len().max(1) as f64;
+            let target = products.fold(0.0, |sum, p| sum + p) / count / SHRINK;
+            let step = self.newton(&slacks, target, control)?;
+            if !self.take(&step, target) {
+                break;
+            }
+        }
+        (_, self.u, self.multipliers) = best;
+        Ok(())
+    }
+
+    fn newton(&self, slacks: &[f64], target: f64, control: &dyn Control) -> Result<Step, LpError> {
+        let size = self.basis.ncols();
+        let mut matrix = DMatrix::zeros(size, size);
+        for (n, (value, weight)) in self.u.iter().zip(&self.weights).enumerate() {
+            if n % ROWS_BETWEEN_CHECKS == 0 {
+                control.check()?;
+            }
+            let row = self.basis.row(n).transpose();
+            matrix.ger(weight * self.measure.curvature(*value), &row, &row, 1.0);
+        }
+        let mut slope = self.slope(&self.u);
+        for (n, (limit, slack)) in self.limits.iter().zip(slacks).enumerate() {
+            if n % ROWS_BETWEEN_CHECKS == 0 {
+                control.check()?;
+            }
+            let row = self.basis.tr_mul(&limit.row);
+            matrix.ger(self.multipliers[n] / slack, &row, &row, 1.0);
+            slope.axpy(target / slack, &limit.row, 1.0);
+        }
+        let along = factored_solve(matrix, &-self.basis.tr_mul(&slope))?;
+        let u = &self.basis * along;
+        let multipliers = self
+            .limits
+            .iter()
+            .zip(slacks)
+            .zip(&self.multipliers)
+            .map(|((limit, slack), l)| target / slack - l + l / slack * limit.row.dot(&u))
+            .collect();
+        Ok(Step { u, multipliers })
+    }
+
+    /// Goes along the step as far as the residual shrinks; false if it does not anywhere.
+    fn take(&mut self, step: &Step, target: f64) -> bool {
+        let mut length = 1.0_f64;
+        for (l, change) in self.multipliers.iter().zip(&step.multipliers) {
+            if *change < 0.0 {
+                length = length.min(-NEAR_BOUNDARY * l / change);
+            }
+        }
+        let before = self.residual(&self.u, &self.multipliers, target);
+        while length > SMALLEST_STEP {
+            let u = &self.u + &step.u * length;
+            if self.inside(&u) {
+                let changes = self.multipliers.iter().zip(&step.multipliers);
+                let multipliers: Vec<f64> = changes.map(|(l, c)| l + length * c).collect();
+                let after = self.residual(&u, &multipliers, target);
+                let wanted = 1.0 - 0.01 * length;
+                if after <= wanted * wanted * before {
+                    (self.u, self.multipliers) = (u, multipliers);
+                    return true;
+                }
+            }
+            length *= 0.5;
+        }
+        false
+    }
+}
+
+/// Solves a positive definite system; a matrix that rounding made indefinite gets a ridge.
+fn factored_solve(matrix: DMatrix<f64>, right: &DVector<f64>) -> Result<DVector<f64>, LpError> {
+    let largest = matrix.diagonal().amax();
+    for ridge in [0.0, 1e-14, 1e-11, 1e-8] {
+        let mut trial = matrix.clone();
+        for n in 0..trial.nrows() {
+            trial[(n, n)] += ridge * largest;
+        }
+        if let Some(factor) = trial.cholesky() {
+            return Ok(factor.solve(right));
+        }
+    }
+    Err(LpError::Numerical(
+        "a Newton matrix of the central estimate is not positive definite".to_owned(),
+    ))
+}

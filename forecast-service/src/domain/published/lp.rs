@@ -1,0 +1,342 @@
+//! Linear programs over the unknowns, scaled before and verified after they are solved.
+//!
+//! The simplex method itself is the `microlp` crate's: plain Rust, deterministic. Around it:
+//!
+//! * **Scaling.** Rows and columns, the right-hand sides counting as one more column, are
+//!   multiplied by powers of two that bring their entries near one (alternating geometric
+//!   means), so that markets in dollars and in billions are the same program and a figure of
+//!   0.001 beside one of 1e6 keeps its own precision. Exponents are integers: no logarithm and
+//!   no rounding is involved.
+//! * **Tolerance.** A row counts as held when it is missed by at most [`TOLERANCE`] after
+//!   scaling, which is relative to the size of the numbers in the row.
+//! * **Verification.** Every point is put back into every row as stated; one that misses is
+//!   not answered but an error.
+
+use almanac_service_kit::plain::control::{Control, Stopped};
+use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOptions};
+use thiserror::Error;
+
+use super::system::Form;
+
+/// By how much a row may be missed, relative to the size of its numbers.
+pub const TOLERANCE: f64 = 1e-9;
+
+/// Rounds of scaling: the exponents settle in three or four.
+const SCALING_ROUNDS: usize = 6;
+
+/// lower <= form <= upper.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) form: Form,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+}
+
+/// A set of points: the unknowns that satisfy every row.
+#[derive(Debug, Clone)]
+pub(super) struct Polyhedron {
+    /// The lower and upper end of each unknown.
+    pub(super) bounds: Vec<(f64, f64)>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// Which end of an objective is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Least,
+    Most,
+}
+
+/// What a linear program has for an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Optimum {
+    /// No point satisfies the rows.
+    Infeasible,
+    /// The objective has no limit.
+    Unbounded,
+    /// The best value, and a point that has it.
+    At { value: f64, point: Vec<f64> },
+}
+
+/// Why a linear program was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LpError {
+    /// Nobody waits for the answer any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The arithmetic failed: no answer that can be verified was found.
+    #[error("a linear program could not be solved to the tolerance: {0}")]
+    Numerical(String),
+}
+
+/// Powers of two for rows and columns.
+struct Scales {
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+}
+
+impl Polyhedron {
+    pub(super) fn new(unknowns: usize, nonnegative: bool) -> Self {
+        let least = if nonnegative { 0.0 } else { f64::NEG_INFINITY };
+        Self {
+            bounds: vec![(least, f64::INFINITY); unknowns],
+            rows: Vec::new(),
+        }
+    }
+
+    /// Whether any point satisfies the rows.
+    pub(super) fn is_feasible(&self, control: &dyn Control) -> Result<bool, LpError> {
+        let optimum = self.extreme(&[], End::Least, control)?;
+        Ok(optimum != Optimum::Infeasible)
+    }
+
+    /// The least or greatest value of a linear objective.
+    pub(super) fn extreme(
+        &self,
+        objective: &[(usize, f64)],
+        end: End,
+        control: &dyn Control,
+    ) -> Result<Optimum, LpError> {
+        let scales = self.scales();
+        let mut trouble = String::new();
+        // Without presolve the same program takes another path: worth one more attempt.
+        for presolve in [true, false] {
+            control.check()?;
+            let (problem, variables) = self.problem(objective, end, &scales);
+            let mut options = SolveOptions::default();
+            options.presolve = presolve;
+            options.tolerances.feasibility = TOLERANCE;
+            let solution = match problem.solve_with(options) {
+                Ok(outcome) => outcome.into_solution().ok(),
+                Err(microlp::Error::Infeasible) => return Ok(Optimum::Infeasible),
+                Err(microlp::Error::Unbounded) => return Ok(Optimum::Unbounded),
+                Err(error) => {
+                    trouble = error.to_string();
+                    None
+                }
+            };
+            let Some(solution) = solution else { continue };
+            let point: Vec<f64> = variables
+                .iter()
+                .zip(&scales.columns)
+                .map(|(variable, scale)| solution.var_value(*variable) * scale)
+                .collect();
+            match self.worst_miss(&point, &scales) {
+                miss if miss <= 2.0 * TOLERANCE => {
+                    let value = dot(objective, &point);
+                    return Ok(Optimum::At { value, point });
+                }
+                miss => trouble = format!("a row is missed by {miss:e}"),
+            }
+        }
+        Err(LpError::Numerical(trouble))
+    }
+
+    fn problem(
+        &self,
+        objective: &[(usize, f64)],
+        end: End,
+        scales: &Scales,
+    ) -> (Problem, Vec<microlp::Variable>) {
+        let mut problem = Problem::new(match end {
+            End::Least => OptimizationDirection::Minimize,
+            End::Most => OptimizationDirection::Maximize,
+        });
+        let mut costs = vec![0.0; self.bounds.len()];
+        for &(unknown, coefficient) in objective {
+            costs[unknown] += coefficient * scales.columns[unknown];
+        }
+        // The size of the objective says nothing about the program: bring it to about one.
+        let largest = costs.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+        let unit = power_of_two(-exponent(largest));
+        let variables: Vec<_> = (costs.iter().zip(&self.bounds).zip(&scales.columns))
+            .map(|((cost, (lower, upper)), scale)| {
+                problem.add_var(cost * unit, (lower / scale, upper / scale))
+            })
+            .collect();
+        for (row, scale) in self.rows.iter().zip(&scales.rows) {
+            let terms: Vec<_> = row
+                .form
+                .iter()
+                .map(|&(u, c)| (variables[u], c * scales.columns[u] * scale))
+                .collect();
+            let (lower, upper) = (row.lower * scale, row.upper * scale);
+            if lower >= upper && lower <= upper {
+                problem.add_constraint(terms, ComparisonOp::Eq, lower);
+                continue;
+            }
+            if lower.is_finite() {
+                problem.add_constraint(terms.clone(), ComparisonOp::Ge, lower);
+            }
+            if upper.is_finite() {
+                problem.add_constraint(terms, ComparisonOp::Le, upper);
+            }
+        }
+        (problem, variables)
+    }
+
+    /// By how much the point misses its worst row or bound, relative to the scale of the row or
+    /// to the numbers added in it, whichever is larger.
+    fn worst_miss(&self, point: &[f64], scales: &Scales) -> f64 {
+        let mut worst = 0.0_f64;
+        for (row, scale) in self.rows.iter().zip(&scales.rows) {
+            let activity = dot(&row.form, point);
+            let size = row
+                .form
+                .iter()
+                .fold(0.0, |sum, &(u, c)| sum + (c * point[u]).abs());
+            let miss = (row.lower - activity).max(activity - row.upper).max(0.0);
+            worst = worst.max(miss / size.max(1.0 / scale));
+        }
+        for ((value, (lower, upper)), scale) in point.iter().zip(&self.bounds).zip(&scales.columns)
+        {
+            let miss = (lower - value).max(value - upper).max(0.0);
+            worst = worst.max(miss / value.abs().max(*scale));
+        }
+        worst
+    }
+
+    fn scales(&self) -> Scales {
+        let mut rows = vec![0_i32; self.rows.len()];
+        let mut columns = vec![0_i32; self.bounds.len()];
+        for _ in 0..SCALING_ROUNDS {
+            for (row, own) in self.rows.iter().zip(&mut rows) {
+                let entries = row.form.iter().map(|&(u, c)| exponent(c) + columns[u]);
+                let sides = [row.lower, row.upper].into_iter().filter(|s| has_size(*s));
+                *own = centered(entries.chain(sides.map(exponent)));
+            }
+            let mut spans: Vec<Option<(i32, i32)>> = vec![None; columns.len()];
+            for (row, own) in self.rows.iter().zip(&rows) {
+                for &(unknown, coefficient) in &row.form {
+                    let size = exponent(coefficient) + own;
+                    let (low, high) = spans[unknown].unwrap_or((size, size));
+                    spans[unknown] = Some((low.min(size), high.max(size)));
+                }
+            }
+            for (own, span) in columns.iter_mut().zip(spans) {
+                *own = span.map_or(0, |(low, high)| centered([low, high].into_iter()));
+            }
+        }
+        Scales {
+            rows: rows.into_iter().map(power_of_two).collect(),
+            columns: columns.into_iter().map(power_of_two).collect(),
+        }
+    }
+}
+
+/// The sum of a linear form at a point, in the order of its terms.
+pub(super) fn dot(form: &[(usize, f64)], point: &[f64]) -> f64 {
+    form.iter().fold(0.0, |sum, &(u, c)| sum + c * point[u])
+}
+
+fn has_size(side: f64) -> bool {
+    side.is_finite() && side.abs() > 0.0
+}
+
+/// The binary exponent of a number; 0 for zero.
+fn exponent(value: f64) -> i32 {
+    libm::frexp(value).1
+}
+
+fn power_of_two(exponent: i32) -> f64 {
+    // Far inside the range of f64, whatever the input.
+    libm::ldexp(1.0, exponent.clamp(-300, 300))
+}
+
+/// Minus the middle between the extreme exponents.
+fn centered(exponents: impl Iterator<Item = i32>) -> i32 {
+    let span = exponents.fold(None, |span: Option<(i32, i32)>, e| {
+        Some(span.map_or((e, e), |(low, high)| (low.min(e), high.max(e))))
+    });
+    span.map_or(0, |(low, high)| -(low + high).div_euclid(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use almanac_service_kit::plain::control::Unlimited;
+
+    use super::*;
+
+    fn row(form: &[(usize, f64)], lower: f64, upper: f64) -> Row {
+        Row {
+            form: form.to_vec(),
+            lower,
+            upper,
+        }
+    }
+
+    fn value(optimum: Optimum) -> f64 {
+        match optimum {
+            Optimum::At { value, .. } => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn units_do_not_matter() {
+        for unit in [1e-9, 1e-6, 1.0, 1e9, 1e14] {
+            let mut set = Polyhedron::new(2, true);
+            set.rows
+                .push(row(&[(0, 1.0), (1, 1.0)], 19.0 * unit, 20.0 * unit));
+            set.rows.push(row(&[(0, 1.0), (1, -2.2)], 0.0, 0.0));
+            let least = value(set.extreme(&[(1, 1.0)], End::Least, &Unlimited).unwrap());
+            let most = value(set.extreme(&[(1, 1.0)], End::Most, &Unlimited).unwrap());
+            assert!(
+                (least / unit - 19.0 / 3.2).abs() < 1e-13,
+                "{unit:e}: {least:e}"
+            );
+            assert!(
+                (most / unit - 20.0 / 3.2).abs() < 1e-13,
+                "{unit:e}: {most:e}"
+            );
+        }
+    }
+
+    #[test]
+    fn small_figures_beside_large_ones_keep_their_digits() {
+        let mut set = Polyhedron::new(3, true);
+        set.rows
+            .push(row(&[(0, 1.0), (1, 1.0), (2, 1.0)], 1e6, 1e6 + 1.0));
+        set.rows.push(row(&[(1, 1.0)], 0.0005, 0.0015));
+        let least = value(set.extreme(&[(1, 1.0)], End::Least, &Unlimited).unwrap());
+        assert!((least - 0.0005).abs() < 1e-12, "{least:e}");
+    }
+
+    #[test]
+    fn the_three_answers() {
+        let mut set = Polyhedron::new(1, true);
+        let most = set.extreme(&[(0, 1.0)], End::Most, &Unlimited).unwrap();
+        assert_eq!(most, Optimum::Unbounded);
+        set.rows.push(row(&[(0, 1.0)], f64::NEG_INFINITY, -1.0));
+        assert!(!set.is_feasible(&Unlimited).unwrap());
+        set.bounds[0].0 = f64::NEG_INFINITY;
+        let most = set.extreme(&[(0, 1.0)], End::Most, &Unlimited).unwrap();
+        assert!((value(most) + 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn feasibility_is_decided_at_the_stated_tolerance() {
+        let gap = |relative: f64| {
+            let mut set = Polyhedron::new(1, true);
+            set.rows.push(row(&[(0, 1.0)], 42.0, 42.0));
+            set.rows
+                .push(row(&[(0, 1.0)], 42.0 * (1.0 + relative), f64::INFINITY));
+            set.is_feasible(&Unlimited).unwrap()
+        };
+        assert!(gap(1e-11));
+        assert!(!gap(1e-8));
+    }
+
+    #[test]
+    fn a_stopped_caller_gets_no_answer() {
+        struct Gone;
+        impl Control for Gone {
+            fn check(&self) -> Result<(), Stopped> {
+                Err(Stopped)
+            }
+            fn report(&self, _: u64, _: u64) {}
+        }
+        let set = Polyhedron::new(1, true);
+        assert_eq!(set.is_feasible(&Gone), Err(LpError::Stopped(Stopped)));
+    }
+}
