@@ -15,10 +15,11 @@
 //! settles dependent equations). The inequalities are handled as in S. Boyd and L. Vandenberghe,
 //! Convex Optimization (2004), section 11.7: Newton steps on the optimality conditions
 //!
-//! N'(grad f + G'l) = 0, l (h - G u) = 1/t, l >= 0
+//! N'(grad f + G'l) = 0, G u + s = h, l s = 1/t, l > 0, s > 0
 //!
-//! with t growing, a step to the boundary at most, and backtracking on the residual. u > 0 needs
-//! no inequality: the slope of phi is infinite at 0. Each step factors one positive definite
+//! with t growing, a step to the boundary at most, and backtracking on the residual. The slacks s
+//! are unknowns of their own: computed as h - G u they would lose all digits where they matter
+//! most. u > 0 needs no inequality: the slope of phi is infinite at 0. Each step factors one positive definite
 //! matrix of the size of z (Cholesky). Logarithms are `libm`'s; sums run in order.
 //!
 //! # Accuracy
@@ -44,6 +45,7 @@ const SHRINK: f64 = 10.0;
 /// How far to the boundary a step may go.
 const NEAR_BOUNDARY: f64 = 0.99;
 const SMALLEST_STEP: f64 = 1e-10;
+const SMALLEST_SLACK: f64 = 1e-12;
 /// Pivots of the equations below this part of the largest count as zero.
 const RANK_TOLERANCE: f64 = 1e-9;
 /// Rows added to a matrix between two looks at the control.
@@ -121,8 +123,11 @@ pub(super) fn minimize(
             .iter()
             .map(|l| Inequality::new(l, &dense(&l.form), &interior.point, &place))
             .collect(),
-        u: DVector::from_iterator(free.len(), free.iter().map(|&u| interior.point[u])),
-        multipliers: Vec::new(),
+        now: Iterate {
+            u: DVector::from_iterator(free.len(), free.iter().map(|&u| interior.point[u])),
+            slacks: Vec::new(),
+            multipliers: Vec::new(),
+        },
         basis,
     };
     if let Some(other) = roomier {
@@ -131,12 +136,12 @@ pub(super) fn minimize(
     }
     state.run(control)?;
     let mut point = interior.point.clone();
-    for (value, &unknown) in state.u.iter().zip(&free) {
+    for (value, &unknown) in state.now.u.iter().zip(&free) {
         point[unknown] = *value;
     }
     Ok(Minimum {
         point,
-        kkt: state.kkt(),
+        kkt: state.kkt(&state.now),
     })
 }
 
@@ -186,41 +191,63 @@ struct State {
     weights: Vec<f64>,
     limits: Vec<Inequality>,
     basis: DMatrix<f64>,
+    now: Iterate,
+}
+
+/// The unknowns of the optimality conditions, or a step in them.
+#[derive(Clone)]
+struct Iterate {
     u: DVector<f64>,
+    slacks: Vec<f64>,
     multipliers: Vec<f64>,
 }
 
-/// A Newton step.
-struct Step {
-    u: DVector<f64>,
-    multipliers: Vec<f64>,
+impl Iterate {
+    fn moved(&self, step: &Self, length: f64) -> Self {
+        let along = |values: &[f64], changes: &[f64]| {
+            let pairs = values.iter().zip(changes);
+            pairs
+                .map(|(value, change)| value + length * change)
+                .collect()
+        };
+        Self {
+            u: &self.u + &step.u * length,
+            slacks: along(&self.slacks, &step.slacks),
+            multipliers: along(&self.multipliers, &step.multipliers),
+        }
+    }
 }
 
 impl State {
-    fn slacks(&self, u: &DVector<f64>) -> Vec<f64> {
+    fn room(&self, u: &DVector<f64>) -> Vec<f64> {
         self.limits.iter().map(|l| l.limit - l.row.dot(u)).collect()
     }
 
-    fn inside(&self, u: &DVector<f64>) -> bool {
-        let signs = self.measure == Measure::Squares || u.iter().all(|value| *value > 0.0);
-        signs && self.slacks(u).iter().all(|slack| *slack > 0.0)
+    fn allows(&self, u: &DVector<f64>) -> bool {
+        self.measure == Measure::Squares || u.iter().all(|value| *value > 0.0)
     }
 
     /// Goes halfway to another point, within the equations, if that leaves more room.
     fn move_toward(&mut self, other: &[f64]) {
-        let room = |state: &Self, u: &DVector<f64>| {
+        let least = |state: &Self, u: &DVector<f64>| {
             let signs = match state.measure {
                 Measure::Entropy => u.iter().fold(f64::INFINITY, |m, v| m.min(*v)),
                 Measure::Squares => f64::INFINITY,
             };
-            state.slacks(u).iter().fold(signs, |m, slack| m.min(*slack))
+            state.room(u).iter().fold(signs, |m, slack| m.min(*slack))
         };
-        let away = DVector::from_column_slice(other) - &self.u;
-        let along = &self.basis * (self.basis.tr_mul(&away) * 0.5);
-        let moved = &self.u + along;
-        if self.inside(&moved) && room(self, &moved) > room(self, &self.u) {
-            self.u = moved;
+        let away = DVector::from_column_slice(other) - &self.now.u;
+        let moved = &self.now.u + &self.basis * (self.basis.tr_mul(&away) * 0.5);
+        if least(self, &moved) > least(self, &self.now.u).max(0.0) {
+            self.now.u = moved;
         }
+    }
+
+    fn start(&mut self) {
+        let room = self.room(&self.now.u);
+        self.now.slacks = room.iter().map(|slack| slack.max(SMALLEST_SLACK)).collect();
+        let slacks = self.now.slacks.iter();
+        self.now.multipliers = slacks.map(|slack| 1e-2 / slack.max(1e-2)).collect();
     }
 
     fn slope(&self, u: &DVector<f64>) -> DVector<f64> {
@@ -230,118 +257,139 @@ impl State {
     }
 
     /// N'(grad f + G'l).
-    fn stationarity(&self, u: &DVector<f64>, multipliers: &[f64]) -> DVector<f64> {
-        let mut slope = self.slope(u);
-        for (limit, multiplier) in self.limits.iter().zip(multipliers) {
+    fn stationarity(&self, at: &Iterate) -> DVector<f64> {
+        let mut slope = self.slope(&at.u);
+        for (limit, multiplier) in self.limits.iter().zip(&at.multipliers) {
             slope.axpy(*multiplier, &limit.row, 1.0);
         }
         self.basis.tr_mul(&slope)
     }
 
-    /// The largest violation of stationarity and complementarity.
-    fn kkt(&self) -> f64 {
-        let stationarity = self.stationarity(&self.u, &self.multipliers).amax();
-        let slacks = self.slacks(&self.u);
-        let products = slacks
+    /// G u + s - h.
+    fn gaps(&self, at: &Iterate) -> Vec<f64> {
+        let room = self.room(&at.u);
+        at.slacks
             .iter()
-            .zip(&self.multipliers)
-            .map(|(s, l)| (s * l).abs());
-        products.fold(stationarity, f64::max)
+            .zip(room)
+            .map(|(slack, room)| slack - room)
+            .collect()
     }
 
-    fn residual(&self, u: &DVector<f64>, multipliers: &[f64], target: f64) -> f64 {
-        let stationarity = self.stationarity(u, multipliers).norm_squared();
-        let slacks = self.slacks(u);
-        let products = slacks.iter().zip(multipliers).map(|(s, l)| s * l - target);
-        products.fold(stationarity, |sum, miss| sum + miss * miss)
+    /// The largest violation of the optimality conditions.
+    fn kkt(&self, at: &Iterate) -> f64 {
+        let products = at.slacks.iter().zip(&at.multipliers).map(|(s, l)| s * l);
+        let gaps = self.gaps(at).into_iter().map(f64::abs);
+        products
+            .chain(gaps)
+            .fold(self.stationarity(at).amax(), f64::max)
+    }
+
+    fn residual(&self, at: &Iterate, target: f64) -> f64 {
+        let products = at
+            .slacks
+            .iter()
+            .zip(&at.multipliers)
+            .map(|(s, l)| s * l - target);
+        let misses = products.chain(self.gaps(at));
+        let sum = misses.fold(self.stationarity(at).norm_squared(), |sum, m| sum + m * m);
+        sum.sqrt()
     }
 
     fn run(&mut self, control: &dyn Control) -> Result<(), LpError> {
-        let slacks = self.slacks(&self.u);
-        self.multipliers = slacks.iter().map(|slack| 1e-2 / slack.max(1e-2)).collect();
-        let mut best = (f64::INFINITY, self.u.clone(), self.multipliers.clone());
+        self.start();
+        let mut best = (self.kkt(&self.now), self.now.clone());
         for _ in 0..MAX_STEPS {
             control.check()?;
-            let kkt = self.kkt();
-            if kkt < best.0 {
-                best = (kkt, self.u.clone(), self.multipliers.clone());
-            }
-            if kkt <= TARGET {
+            if best.0 <= TARGET {
                 break;
             }
-            let slacks = self.slacks(&self.u);
-            let products = slacks.iter().zip(&self.multipliers).map(|(s, l)| s * l);
+            let products = self.now.slacks.iter().zip(&self.now.multipliers);
             let count = self.limits.len().max(1) as f64;
-            let target = products.fold(0.0, |sum, p| sum + p) / count / SHRINK;
-            let step = self.newton(&slacks, target, control)?;
-            if !self.take(&step, target) {
+            let mean = products.fold(0.0, |sum, (s, l)| sum + s * l) / count;
+            let target = mean / SHRINK;
+            let step = self.newton(target, control)?;
+            let Some(next) = self.take(&step, target) else {
                 break;
+            };
+            self.now = next;
+            let kkt = self.kkt(&self.now);
+            if kkt < best.0 {
+                best = (kkt, self.now.clone());
             }
         }
-        (_, self.u, self.multipliers) = best;
+        self.now = best.1;
         Ok(())
     }
 
-    fn newton(&self, slacks: &[f64], target: f64, control: &dyn Control) -> Result<Step, LpError> {
+    /// Solves the linearized conditions, slacks and multipliers eliminated:
+    /// N'(H + G' (l/s) G) N dz = -N'(grad f + G' (1/t + l gap) / s).
+    fn newton(&self, target: f64, control: &dyn Control) -> Result<Iterate, LpError> {
         let size = self.basis.ncols();
         let mut matrix = DMatrix::zeros(size, size);
-        for (n, (value, weight)) in self.u.iter().zip(&self.weights).enumerate() {
+        for (n, (value, weight)) in self.now.u.iter().zip(&self.weights).enumerate() {
             if n % ROWS_BETWEEN_CHECKS == 0 {
                 control.check()?;
             }
             let row = self.basis.row(n).transpose();
             matrix.ger(weight * self.measure.curvature(*value), &row, &row, 1.0);
         }
-        let mut slope = self.slope(&self.u);
-        for (n, (limit, slack)) in self.limits.iter().zip(slacks).enumerate() {
+        let gaps = self.gaps(&self.now);
+        let (slacks, multipliers) = (&self.now.slacks, &self.now.multipliers);
+        let mut slope = self.slope(&self.now.u);
+        for (n, limit) in self.limits.iter().enumerate() {
             if n % ROWS_BETWEEN_CHECKS == 0 {
                 control.check()?;
             }
             let row = self.basis.tr_mul(&limit.row);
-            matrix.ger(self.multipliers[n] / slack, &row, &row, 1.0);
-            slope.axpy(target / slack, &limit.row, 1.0);
+            matrix.ger(multipliers[n] / slacks[n], &row, &row, 1.0);
+            let pull = (target + multipliers[n] * gaps[n]) / slacks[n];
+            slope.axpy(pull, &limit.row, 1.0);
         }
-        let along = factored_solve(matrix, &-self.basis.tr_mul(&slope))?;
+        let along = factored_solve(&matrix, &-self.basis.tr_mul(&slope))?;
         let u = &self.basis * along;
-        let multipliers = self
-            .limits
-            .iter()
-            .zip(slacks)
-            .zip(&self.multipliers)
-            .map(|((limit, slack), l)| target / slack - l + l / slack * limit.row.dot(&u))
+        let changes = self.limits.iter().zip(&gaps);
+        let changes: Vec<f64> = changes.map(|(l, gap)| -gap - l.row.dot(&u)).collect();
+        let multipliers = (0..changes.len())
+            .map(|n| (target - multipliers[n] * changes[n]) / slacks[n] - multipliers[n])
             .collect();
-        Ok(Step { u, multipliers })
+        Ok(Iterate {
+            u,
+            slacks: changes,
+            multipliers,
+        })
     }
 
-    /// Goes along the step as far as the residual shrinks; false if it does not anywhere.
-    fn take(&mut self, step: &Step, target: f64) -> bool {
+    /// Goes along the step as far as the residual shrinks; `None` if it does not anywhere.
+    fn take(&self, step: &Iterate, target: f64) -> Option<Iterate> {
+        let positive = [
+            (&self.now.multipliers, &step.multipliers),
+            (&self.now.slacks, &step.slacks),
+        ];
         let mut length = 1.0_f64;
-        for (l, change) in self.multipliers.iter().zip(&step.multipliers) {
-            if *change < 0.0 {
-                length = length.min(-NEAR_BOUNDARY * l / change);
+        for (values, changes) in positive {
+            for (value, change) in values.iter().zip(changes) {
+                if *change < 0.0 {
+                    length = length.min(-NEAR_BOUNDARY * value / change);
+                }
             }
         }
-        let before = self.residual(&self.u, &self.multipliers, target);
+        let before = self.residual(&self.now, target);
         while length > SMALLEST_STEP {
-            let u = &self.u + &step.u * length;
-            if self.inside(&u) {
-                let changes = self.multipliers.iter().zip(&step.multipliers);
-                let multipliers: Vec<f64> = changes.map(|(l, c)| l + length * c).collect();
-                let after = self.residual(&u, &multipliers, target);
-                let wanted = 1.0 - 0.01 * length;
-                if after <= wanted * wanted * before {
-                    (self.u, self.multipliers) = (u, multipliers);
-                    return true;
+            let next = self.now.moved(step, length);
+            if self.allows(&next.u) {
+                let after = self.residual(&next, target);
+                if after <= ((1.0 - 0.01 * length) * before).max(TARGET / 10.0) {
+                    return Some(next);
                 }
             }
             length *= 0.5;
         }
-        false
+        None
     }
 }
 
 /// Solves a positive definite system; a matrix that rounding made indefinite gets a ridge.
-fn factored_solve(matrix: DMatrix<f64>, right: &DVector<f64>) -> Result<DVector<f64>, LpError> {
+fn factored_solve(matrix: &DMatrix<f64>, right: &DVector<f64>) -> Result<DVector<f64>, LpError> {
     let largest = matrix.diagonal().amax();
     for ridge in [0.0, 1e-14, 1e-11, 1e-8] {
         let mut trial = matrix.clone();

@@ -16,6 +16,9 @@ use super::system::{Form, sum};
 /// The largest scale of the cone.
 const LARGEST_SCALE: f64 = 1e7;
 
+/// What is less than this, where unknowns are about one, comes from rounding.
+const NOISE: f64 = 1e-13;
+
 /// form'u <= limit, the largest coefficient being 1 in size.
 #[derive(Debug, Clone)]
 pub(super) struct Limit {
@@ -74,10 +77,20 @@ fn around(set: &Polyhedron, point: &[f64]) -> Polyhedron {
     let mut moved = set.clone();
     for row in &mut moved.rows {
         let value = dot(&row.form, point);
+        let size = row.form.iter().fold(0.0_f64, |m, (_, c)| m.max(c.abs()));
+        // A miss by rounding noise stays: as a right-hand side it would be a number of its own.
+        let misses = |side: f64, by: f64| side.is_finite() && by > NOISE * size;
         if row.lower >= row.upper {
-            (row.lower, row.upper) = (value, value);
-        } else {
-            (row.lower, row.upper) = (row.lower.min(value), row.upper.max(value));
+            if misses(row.lower, (value - row.lower).abs()) {
+                (row.lower, row.upper) = (value, value);
+            }
+            continue;
+        }
+        if misses(row.lower, row.lower - value) {
+            row.lower = value;
+        }
+        if misses(row.upper, value - row.upper) {
+            row.upper = value;
         }
     }
     moved

@@ -21,6 +21,9 @@ use super::system::Form;
 /// By how much a row may be missed, relative to the size of its numbers.
 pub const TOLERANCE: f64 = 1e-9;
 
+/// The tolerance of programs that cannot be decided at [`TOLERANCE`].
+const LAST_TOLERANCE: f64 = 3e-8;
+
 /// Rounds of scaling: the exponents settle in three or four.
 const SCALING_ROUNDS: usize = 6;
 
@@ -69,6 +72,46 @@ pub enum LpError {
     Numerical(String),
 }
 
+/// How a row with two ends is put to the solver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slack {
+    /// As an equation with an unknown of its own between the ends.
+    Bounded,
+    /// As two inequalities.
+    Split,
+}
+
+/// One way of putting a program to the solver.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    slack: Slack,
+    presolve: bool,
+    tolerance: f64,
+}
+
+/// The ways that are tried until one works.
+///
+/// The solver gives up on one program in some ten thousand, mostly sets that are a single point
+/// up to rounding. The same program written otherwise takes another path; the last resort is a
+/// tolerance in which its gaps disappear.
+const ATTEMPTS: [Attempt; 6] = {
+    const fn attempt(slack: Slack, presolve: bool, tolerance: f64) -> Attempt {
+        Attempt {
+            slack,
+            presolve,
+            tolerance,
+        }
+    }
+    [
+        attempt(Slack::Bounded, true, TOLERANCE),
+        attempt(Slack::Split, true, TOLERANCE),
+        attempt(Slack::Bounded, false, TOLERANCE),
+        attempt(Slack::Split, false, TOLERANCE),
+        attempt(Slack::Bounded, true, LAST_TOLERANCE),
+        attempt(Slack::Split, true, LAST_TOLERANCE),
+    ]
+};
+
 /// Powers of two for rows and columns.
 struct Scales {
     rows: Vec<f64>,
@@ -99,13 +142,12 @@ impl Polyhedron {
     ) -> Result<Optimum, LpError> {
         let scales = self.scales();
         let mut trouble = String::new();
-        // Without presolve the same program takes another path: worth one more attempt.
-        for presolve in [true, false] {
+        for attempt in ATTEMPTS {
             control.check()?;
-            let (problem, variables) = self.problem(objective, end, &scales);
+            let (problem, variables) = self.problem(objective, end, &scales, attempt.slack);
             let mut options = SolveOptions::default();
-            options.presolve = presolve;
-            options.tolerances.feasibility = TOLERANCE;
+            options.presolve = attempt.presolve;
+            options.tolerances.feasibility = attempt.tolerance;
             let solution = match problem.solve_with(options) {
                 Ok(outcome) => outcome.into_solution().ok(),
                 Err(microlp::Error::Infeasible) => return Ok(Optimum::Infeasible),
@@ -122,7 +164,7 @@ impl Polyhedron {
                 .map(|(variable, scale)| solution.var_value(*variable) * scale)
                 .collect();
             match self.worst_miss(&point, &scales) {
-                miss if miss <= 2.0 * TOLERANCE => {
+                miss if miss <= 2.0 * attempt.tolerance => {
                     let value = dot(objective, &point);
                     return Ok(Optimum::At { value, point });
                 }
@@ -137,6 +179,7 @@ impl Polyhedron {
         objective: &[(usize, f64)],
         end: End,
         scales: &Scales,
+        slack: Slack,
     ) -> (Problem, Vec<microlp::Variable>) {
         let mut problem = Problem::new(match end {
             End::Least => OptimizationDirection::Minimize,
@@ -155,14 +198,18 @@ impl Polyhedron {
             })
             .collect();
         for (row, scale) in self.rows.iter().zip(&scales.rows) {
-            let terms: Vec<_> = row
-                .form
-                .iter()
+            let terms = row.form.iter();
+            let mut terms: Vec<_> = terms
                 .map(|&(u, c)| (variables[u], c * scales.columns[u] * scale))
                 .collect();
             let (lower, upper) = (row.lower * scale, row.upper * scale);
             if lower >= upper && lower <= upper {
                 problem.add_constraint(terms, ComparisonOp::Eq, lower);
+                continue;
+            }
+            if slack == Slack::Bounded {
+                terms.push((problem.add_var(0.0, (lower, upper)), -1.0));
+                problem.add_constraint(terms, ComparisonOp::Eq, 0.0);
                 continue;
             }
             if lower.is_finite() {

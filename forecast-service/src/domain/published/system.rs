@@ -26,6 +26,9 @@ use crate::domain::hierarchy::{Hierarchy, Series, SeriesKey};
 /// A linear form: coefficients of unknowns, ascending and without zeros.
 pub(super) type Form = Vec<(usize, f64)>;
 
+/// What is left of terms that cancel, relative to them, is noise below this.
+const CANCELLED: f64 = 4.0 * f64::EPSILON;
+
 /// What a figure limits.
 #[derive(Debug, Clone)]
 pub(super) struct Quantity {
@@ -243,13 +246,18 @@ fn ratio(percent: Constraint, denominator: Form, base: f64) -> Constraint {
     }
 }
 
-/// A form with its terms sorted, added up and freed of zeros.
+/// A form with its terms sorted and added up; terms that cancel to rounding noise are left out.
 pub(super) fn sum(terms: impl Iterator<Item = (usize, f64)>) -> Form {
-    let mut form: BTreeMap<usize, f64> = BTreeMap::new();
+    let mut form: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for (unknown, coefficient) in terms {
-        *form.entry(unknown).or_insert(0.0) += coefficient;
+        let (total, size) = form.entry(unknown).or_insert((0.0, 0.0));
+        *total += coefficient;
+        *size += coefficient.abs();
     }
-    form.into_iter().filter(|(_, c)| c.abs() > 0.0).collect()
+    form.into_iter()
+        .filter(|(_, (total, size))| total.abs() > CANCELLED * size)
+        .map(|(unknown, (total, _))| (unknown, total))
+        .collect()
 }
 
 /// The rows that keep a quantity between two ends.
