@@ -1,1 +1,15 @@
-//! Skeleton.
+//! The harness of Almanac's end-to-end tests and of its demo: both services in this process or as
+//! processes of their own, clients that are connected, the demo's data, and errors as a caller
+//! sees them.
+
+use std::error::Error;
+
+pub mod data;
+pub mod process;
+pub mod refusal;
+pub mod service;
+pub mod skip;
+pub mod wire;
+
+/// What a step of a test or of the demo comes to.
+pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;

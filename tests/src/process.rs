@@ -1,0 +1,136 @@
+//! A program as a process of its own, with its output line by line.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::Outcome;
+
+/// How long a process may take to say or do what is waited for.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A running program. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    /// Every line read so far.
+    pub seen: Vec<String>,
+}
+
+impl Process {
+    /// Starts a program; what it writes to either output can be read.
+    ///
+    /// # Errors
+    /// Why it cannot be started.
+    pub fn spawn(command: &mut Command) -> Outcome<Self> {
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (sender, lines) = channel();
+        let errors = child.stderr.take().ok_or("no standard error")?;
+        let output: ChildStdout = child.stdout.take().ok_or("no standard output")?;
+        let streams: [Box<dyn std::io::Read + Send>; 2] = [Box::new(output), Box::new(errors)];
+        for stream in streams {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Ok(Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        })
+    }
+
+    /// Reads on until a line contains `text`.
+    ///
+    /// # Errors
+    /// What was said instead, when the program ends or takes too long.
+    pub fn until(&mut self, text: &str) -> Outcome<String> {
+        let end = Instant::now() + LIMIT;
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+        {
+            let found = line.contains(text);
+            self.seen.push(line.clone());
+            if found {
+                return Ok(line);
+            }
+        }
+        Err(format!("no line with {text:?} in:\n{}", self.seen.join("\n")).into())
+    }
+
+    /// Sends a signal by its name: `TERM`, `INT`.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn signal(&self, name: &str) -> Outcome<()> {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status()?;
+        if sent.success() {
+            Ok(())
+        } else {
+            Err(format!("kill ended with {sent}").into())
+        }
+    }
+
+    /// Reads to the end and waits for the program.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn wait(&mut self) -> Outcome<ExitStatus> {
+        let end = Instant::now() + LIMIT;
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+        {
+            self.seen.push(line);
+        }
+        if Instant::now() >= end {
+            return Err(format!("it does not end; it said:\n{}", self.seen.join("\n")).into());
+        }
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing left to kill or to wait for.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// The binary of another package of the workspace, beside `sibling`; none where it is not built
+/// (`cargo test --workspace` builds them).
+#[must_use]
+pub fn binary(sibling: &Path, name: &str) -> Option<PathBuf> {
+    Some(sibling.with_file_name(name)).filter(|path| path.is_file())
+}
+
+/// Runs a program to its end and gives its exit code and what it said.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run(command: &mut Command) -> Outcome<(ExitStatus, String)> {
+    let mut process = Process::spawn(command)?;
+    let status = process.wait()?;
+    Ok((status, process.seen.join("\n")))
+}
