@@ -1,3 +1,62 @@
-//! Skeleton.
+//! The forecast service: markets with their history, forecasts that add up over the whole tree,
+//! and what published figures imply.
+//!
+//! Who uses whom: `main` → this file → [`grpc`] → {[`convert`], [`store`], [`error`]} →
+//! [`domain`], which is plain computation.
 
+use std::{future::Future, sync::Arc};
+
+use almanac_proto::forecast::DESCRIPTORS;
+pub use almanac_service_kit::run::Config;
+use almanac_service_kit::{
+    jobs::Jobs,
+    run::Program,
+    server::{self, ServeError, Settings},
+    slot::StoreSlot,
+};
+use tokio::net::TcpListener;
+
+pub mod convert;
 pub mod domain;
+pub mod error;
+pub mod grpc;
+pub mod store;
+
+/// What the service is called and how it listens unless told otherwise: reachable from its own
+/// machine only.
+pub const PROGRAM: Program = Program {
+    name: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    service: "almanac.forecast.v1.ForecastService",
+    listen: "127.0.0.1:50052",
+    data_dir: "almanac-forecast-data",
+};
+
+/// Serves on `listener` until `shutdown` ends, then drains and closes the store.
+///
+/// # Errors
+/// [`ServeError`] if the store cannot be opened or closed, or the transport fails.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let slot = Arc::new(StoreSlot::default());
+    let jobs = Jobs::default();
+    let routes = grpc::routes(Arc::clone(&slot), jobs.clone());
+    let settings = Settings {
+        service: PROGRAM.service,
+        domain: error::DOMAIN,
+        descriptors: DESCRIPTORS,
+        store: config.store(),
+        data_dir: config.data_dir,
+        drain: config.drain,
+    };
+    let ending = jobs.clone();
+    let shutdown = async move {
+        shutdown.await;
+        ending.shut_down();
+    };
+    let start = async |_| Ok(());
+    server::serve(settings, listener, shutdown, slot, routes, start).await
+}

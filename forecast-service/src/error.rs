@@ -1,0 +1,135 @@
+//! What the domain and the store say, as callers are told.
+//!
+//! Every match is exhaustive: a new error of the domain does not compile before somebody has
+//! decided which code and reason it gets.
+
+use almanac_proto::{Reason as _, common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
+use almanac_service_kit::{
+    fault::{Fault, Violations},
+    plain::{control::Stopped, period::PeriodError},
+    store::StoreError,
+    write::store_fault,
+};
+use tonic::Code;
+
+use crate::domain::{
+    hierarchy::{HierarchyProblem, SeriesFault},
+    published::{Place, QuestionFault, QuestionProblem, SolveError},
+};
+
+/// The error domain of the service.
+pub const DOMAIN: &str = "forecast.almanac";
+
+/// Turns an error of the store into what a caller is told.
+pub trait OrFault<T> {
+    /// # Errors
+    /// The fault that says what happened.
+    fn or_fault(self) -> Result<T, Fault>;
+}
+
+impl<T> OrFault<T> for Result<T, StoreError> {
+    fn or_fault(self) -> Result<T, Fault> {
+        self.map_err(|error| store_fault(&error))
+    }
+}
+
+/// Why a text is no period, or not the one wanted.
+#[must_use]
+pub fn period_reason(error: &PeriodError) -> Common {
+    match error {
+        PeriodError::NotCanonical { .. } | PeriodError::OutOfRange { .. } => Common::PeriodInvalid,
+        PeriodError::WrongFrequency { .. } => Common::PeriodFrequencyMismatch,
+    }
+}
+
+/// Why a key names no series.
+#[must_use]
+pub fn series_reason(fault: &SeriesFault) -> ErrorReason {
+    match fault {
+        SeriesFault::UnknownDimension { .. } => ErrorReason::DimensionUnknown,
+        SeriesFault::UnknownMember { .. } => ErrorReason::MemberUnknown,
+    }
+}
+
+/// What is wrong with a declaration of dimensions.
+#[must_use]
+pub fn hierarchy_reason(problem: &HierarchyProblem) -> &'static str {
+    match problem {
+        HierarchyProblem::NoDimensions => Common::FieldRequired.wire_name(),
+        HierarchyProblem::DuplicateDimension { .. } | HierarchyProblem::DuplicateMember { .. } => {
+            Common::DuplicateKey.wire_name()
+        }
+        HierarchyProblem::TooManyDimensions { .. }
+        | HierarchyProblem::TooManyLeaves
+        | HierarchyProblem::TooManyMembers { .. } => ErrorReason::DimensionsTooLarge.wire_name(),
+        HierarchyProblem::NoRoot { .. } | HierarchyProblem::SecondRoot { .. } => {
+            ErrorReason::DimensionRoot.wire_name()
+        }
+        HierarchyProblem::UnknownParent { .. } => ErrorReason::ParentUnknown.wire_name(),
+        HierarchyProblem::Cycle { .. } => ErrorReason::DimensionCycle.wire_name(),
+    }
+}
+
+/// The computation was told to stop.
+#[must_use]
+pub fn stopped(stopped: Stopped) -> Fault {
+    Fault::new(
+        Code::Cancelled,
+        Common::ComputationStopped,
+        stopped.to_string(),
+    )
+}
+
+/// Why published figures were not solved. `kinds` are the names of the members that the figures of
+/// the request set, `rows` the rows of the pairs that asked for each growth.
+#[must_use]
+pub fn solve(error: SolveError, kinds: &[&str], rows: &[usize]) -> Fault {
+    match error {
+        SolveError::Stopped(stopped) => self::stopped(stopped),
+        SolveError::Numerical(text) => {
+            tracing::error!(cause = text, "figures were not solved");
+            let text = "the solver did not come to an end it could prove; fewer figures or \
+                        coarser half-widths may help";
+            Fault::new(Code::Internal, ErrorReason::SolverFailed, text)
+        }
+        SolveError::Faults(faults) => {
+            let mut violations = Violations::new();
+            for QuestionFault { place, problem } in faults {
+                let field = match place {
+                    Place::Figure(row) => {
+                        let kind = kinds.get(row).unwrap_or(&"figure");
+                        format!("figures[{row}].{kind}")
+                    }
+                    Place::Growth(row) => match rows.get(row) {
+                        Some(pair) => format!("growth_pairs[{pair}]"),
+                        None => "growth_pairs".to_owned(),
+                    },
+                    Place::Prior(_) => "prior_weights".to_owned(),
+                    Place::Node(_) | Place::Whole => "figures".to_owned(),
+                };
+                violations.push_named(field, question_reason(&problem), problem.to_string());
+            }
+            let fallback = || Fault::internal(&"a question was refused without a fault");
+            violations.finish().err().unwrap_or_else(fallback)
+        }
+    }
+}
+
+fn question_reason(problem: &QuestionProblem) -> &'static str {
+    match problem {
+        QuestionProblem::NoFigures | QuestionProblem::EmptyId => Common::FieldRequired.wire_name(),
+        QuestionProblem::TooManyFigures { .. }
+        | QuestionProblem::TooManyUnknowns
+        | QuestionProblem::TooManyAnswers { .. } => ErrorReason::FiguresTooMany.wire_name(),
+        QuestionProblem::DuplicateId { .. } => Common::DuplicateKey.wire_name(),
+        QuestionProblem::Series(fault) => series_reason(fault).wire_name(),
+        QuestionProblem::Printed(_) => ErrorReason::PrintedNumberInvalid.wire_name(),
+        QuestionProblem::MixedFrequencies { .. } => Common::PeriodFrequencyMismatch.wire_name(),
+        QuestionProblem::NotForward { .. } => ErrorReason::PeriodRangeInvalid.wire_name(),
+        QuestionProblem::PartOutsideWhole
+        | QuestionProblem::UnusableBound
+        | QuestionProblem::EmptySum
+        | QuestionProblem::UnusableFactor { .. } => ErrorReason::FigureInvalid.wire_name(),
+        QuestionProblem::UnusablePrior { .. } => ErrorReason::PriorInvalid.wire_name(),
+    }
+}

@@ -1,0 +1,253 @@
+//! ListPoints: what is stored, and the sums over it.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use almanac_proto::forecast::v1::{self as pb, ErrorReason};
+use almanac_service_kit::{
+    consistency,
+    fault::{Fault, Violations},
+    name,
+    page::Page,
+    plain::{
+        control::Control,
+        period::{Frequency, Period},
+    },
+    store::{Read as _, Snapshot, Store, Versioned},
+};
+
+use super::{compute::compute, panel::Panel, points::render};
+use crate::{
+    convert::{
+        self,
+        filter::{SeriesFilter, place},
+        point::status_name,
+    },
+    domain::hierarchy::{Hierarchy, Series, SeriesKey},
+    error::{OrFault as _, stopped},
+    store::{MarketView, POINTS, Point, coordinate},
+};
+
+/// Most series, those with inner members included, of a market whose sums are listed.
+pub const MAX_LISTED_SERIES: usize = 1_000_000;
+/// How many records are read between two looks at the control.
+const CHECK_EVERY: usize = 1024;
+
+/// Where an item stands in the list: coordinate, ordinal, and whether it is derived.
+type Place = (String, i64, bool);
+
+/// What a page is made from.
+struct Query<'a> {
+    store: &'a Store,
+    read: &'a Snapshot,
+    market: &'a MarketView,
+    filter: SeriesFilter,
+    from: i64,
+    to: i64,
+    after: Option<Place>,
+    /// Most points, one more than the page has.
+    limit: usize,
+}
+
+/// ListPoints.
+///
+/// # Errors
+/// INVALID_ARGUMENT with every violation, NOT_FOUND for the market.
+pub async fn list_points(
+    store: &Store,
+    mut request: pb::ListPointsRequest,
+) -> Result<pb::ListPointsResponse, Fault> {
+    let size = std::mem::take(&mut request.page_size);
+    let token = std::mem::take(&mut request.page_token);
+    let page = Page::open("ListPoints", &request, size, &token)?;
+    let [id] = name::parse("parent", &request.parent, convert::MARKET)?;
+    let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
+    let store = store.clone();
+    compute(move |caller| {
+        let market = MarketView::load(&read, &id)?;
+        let (from, to) = span(&request, market.body.frequency)?;
+        let query = Query {
+            store: &store,
+            read: &read,
+            filter: SeriesFilter::parse(&request.filter, &market.hierarchy, true)?,
+            market: &market,
+            from,
+            to,
+            after: page
+                .after
+                .as_deref()
+                .map(|text| place(parse_place(text)))
+                .transpose()?,
+            limit: page.size + 1,
+        };
+        let mut found = match request.include_aggregates {
+            true => with_sums(&query, caller)?,
+            false => stored(&query, caller)?,
+        };
+        let more = found.len() > page.size;
+        found.truncate(page.size);
+        let revision = store.token(read.revision());
+        let next_page_token = match found.last() {
+            Some((last, _)) if more => page.next(&revision, &place_text(last)),
+            _ => String::new(),
+        };
+        let points = found.into_iter().map(|(_, point)| point).collect();
+        Ok(pb::ListPointsResponse {
+            points,
+            next_page_token,
+            revision,
+        })
+    })
+    .await
+}
+
+/// The ordinals of the periods asked for.
+fn span(request: &pb::ListPointsRequest, frequency: Frequency) -> Result<(i64, i64), Fault> {
+    let mut violations = Violations::new();
+    let mut ordinal = |field: &str, text: &str| {
+        let period =
+            convert::period::optional_period(field, text, Some(frequency), &mut violations);
+        period.map(Period::ordinal)
+    };
+    let from = ordinal("from_period", &request.from_period).unwrap_or(i64::MIN);
+    let to = ordinal("to_period", &request.to_period).unwrap_or(i64::MAX);
+    if from > to {
+        let text = "lies before from_period";
+        violations.push("to_period", ErrorReason::PeriodRangeInvalid, text);
+    }
+    violations.finish()?;
+    Ok((from, to))
+}
+
+fn place_text((coordinate, ordinal, derived): &Place) -> String {
+    format!("{coordinate} {ordinal} {}", u8::from(*derived))
+}
+
+fn parse_place(text: &str) -> Option<Place> {
+    let mut parts = text.split(' ');
+    let coordinate = parts.next()?.to_owned();
+    let ordinal = parts.next()?.parse().ok()?;
+    let derived = parts.next()? == "1";
+    Some((coordinate, ordinal, derived))
+}
+
+/// The points that are stored, in key order.
+fn stored(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Point)>, Fault> {
+    let uid = query.market.uid;
+    let mut scan = query.read.scan(&POINTS, &(uid,));
+    if let Some((coordinate, ordinal, _)) = &query.after {
+        scan = scan.after(&(uid, coordinate.as_str(), *ordinal));
+    }
+    let mut found = Vec::new();
+    let mut last: Option<(String, SeriesKey)> = None;
+    for (row, item) in scan.enumerate() {
+        if row % CHECK_EVERY == 0 {
+            control.check().map_err(stopped)?;
+        }
+        let ((_, coordinate, ordinal), version) = item.or_fault()?;
+        let key = match last.take() {
+            Some((of, key)) if of == coordinate => key,
+            _ => query
+                .market
+                .hierarchy
+                .key(&query.market.series(&coordinate)?),
+        };
+        let status = Some(status_name(version.value.status));
+        if (query.from..=query.to).contains(&ordinal) && query.filter.matches(&key, status) {
+            let point = wire(query, &key, ordinal, &version)?;
+            found.push(((coordinate.clone(), ordinal, false), point));
+        }
+        if found.len() == query.limit {
+            break;
+        }
+        last = Some((coordinate, key));
+    }
+    Ok(found)
+}
+
+fn wire(
+    query: &Query<'_>,
+    key: &SeriesKey,
+    ordinal: i64,
+    version: &Versioned<Point>,
+) -> Result<pb::Point, Fault> {
+    let period = query.market.period(ordinal)?.to_string();
+    Ok(render(query.store, key.clone(), period, version))
+}
+
+/// The points that are stored and the sums over them, in key order, a sum behind what was
+/// published for the same series and period.
+fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Point)>, Fault> {
+    let hierarchy = &query.market.hierarchy;
+    check_size(hierarchy)?;
+    let panel = Panel::load(query.read, query.market, (query.from, query.to), control)?;
+    let mut found = Vec::new();
+    for (coordinate, series) in remaining(query, control)? {
+        control.check().map_err(stopped)?;
+        let mut items = of_series(query, &coordinate, &series)?;
+        if !hierarchy.is_leaf(&series) && query.filter.passes(hierarchy, &series) {
+            let key = hierarchy.key(&series);
+            for (ordinal, value) in panel.sums(hierarchy, &series) {
+                let period = query.market.period(ordinal)?.to_string();
+                let point = convert::point::derived(key.clone(), period, value);
+                items.push(((coordinate.clone(), ordinal, true), point));
+            }
+        }
+        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+        items.retain(|(at, _)| query.after.as_ref().is_none_or(|after| at > after));
+        found.extend(items);
+        if found.len() >= query.limit {
+            found.truncate(query.limit);
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The series from the one on at which the page before ended, by coordinate.
+fn remaining(query: &Query<'_>, control: &dyn Control) -> Result<BTreeMap<String, Series>, Fault> {
+    let hierarchy = &query.market.hierarchy;
+    let mut series = BTreeMap::new();
+    for (row, one) in hierarchy.all_series().enumerate() {
+        if row % CHECK_EVERY == 0 {
+            control.check().map_err(stopped)?;
+        }
+        let at = coordinate(hierarchy, &one);
+        let before = query.after.as_ref().map(|after| at.cmp(&after.0));
+        if before != Some(Ordering::Less) {
+            series.insert(at, one);
+        }
+    }
+    Ok(series)
+}
+
+fn of_series(
+    query: &Query<'_>,
+    coordinate: &str,
+    series: &Series,
+) -> Result<Vec<(Place, pb::Point)>, Fault> {
+    let key = query.market.hierarchy.key(series);
+    let mut items = Vec::new();
+    for item in query.read.scan(&POINTS, &(query.market.uid, coordinate)) {
+        let ((_, _, ordinal), version) = item.or_fault()?;
+        let status = Some(status_name(version.value.status));
+        if (query.from..=query.to).contains(&ordinal) && query.filter.matches(&key, status) {
+            let point = wire(query, &key, ordinal, &version)?;
+            items.push(((coordinate.to_owned(), ordinal, false), point));
+        }
+    }
+    Ok(items)
+}
+
+fn check_size(hierarchy: &Hierarchy) -> Result<(), Fault> {
+    match super::series_count(hierarchy) {
+        Some(count) if count <= MAX_LISTED_SERIES => Ok(()),
+        _ => {
+            let text = format!("the market has more than {MAX_LISTED_SERIES} series");
+            Err(Fault::field(
+                "include_aggregates",
+                ErrorReason::DimensionsTooLarge,
+                text,
+            ))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The methods of the service: each converts, loads, computes, saves and converts back.
+
+use std::sync::Arc;
+
+use almanac_proto::forecast::v1::{
+    self as pb,
+    forecast_service_server::{ForecastService, ForecastServiceServer},
+};
+use almanac_service_kit::{
+    fault::Fault, jobs::Jobs, server::MAX_MESSAGE_BYTES, slot::StoreSlot, store::Store,
+};
+use tonic::{Request, Response, Status, service::Routes};
+
+use crate::{domain::hierarchy::Hierarchy, error::DOMAIN};
+
+pub mod compute;
+pub mod figures;
+pub mod listing;
+pub mod markets;
+pub mod panel;
+pub mod points;
+
+/// The service's own routes; the kit adds health and reflection.
+#[must_use]
+pub fn routes(slot: Arc<StoreSlot>, jobs: Jobs) -> Routes {
+    let service = ForecastServiceServer::new(Api { slot, jobs });
+    Routes::new(service.max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The number of series of a market, leaves and aggregates; none where it cannot be counted.
+#[must_use]
+pub fn series_count(hierarchy: &Hierarchy) -> Option<usize> {
+    let dimensions = hierarchy.dimensions();
+    let members = dimensions.iter().map(|dimension| dimension.members.len());
+    members.into_iter().try_fold(1_usize, usize::checked_mul)
+}
+
+/// The service as the transport calls it.
+#[derive(Debug)]
+struct Api {
+    slot: Arc<StoreSlot>,
+    jobs: Jobs,
+}
+
+impl Api {
+    fn store(&self) -> Result<&Store, Status> {
+        self.slot.get().map_err(|fault| fault.into_status(DOMAIN))
+    }
+}
+
+fn answer<T>(outcome: Result<T, Fault>) -> Result<Response<T>, Status> {
+    outcome
+        .map(Response::new)
+        .map_err(|fault| fault.into_status(DOMAIN))
+}
+
+/// Implements the service: each method hands its request to a function, with the store or, where
+/// it starts or stops jobs, with these as well.
+macro_rules! service {
+    (
+        store { $($method:ident: $request:ident => $response:ty = $path:path;)+ }
+        jobs { $($job_method:ident: $job_request:ident => $job_response:ty = $job_path:path;)* }
+    ) => {
+        #[tonic::async_trait]
+        impl ForecastService for Api {
+            $(async fn $method(
+                &self,
+                request: Request<pb::$request>,
+            ) -> Result<Response<$response>, Status> {
+                answer($path(self.store()?, request.into_inner()).await)
+            })+
+            $(async fn $job_method(
+                &self,
+                request: Request<pb::$job_request>,
+            ) -> Result<Response<$job_response>, Status> {
+                answer($job_path(self.store()?, &self.jobs, request.into_inner()).await)
+            })*
+        }
+    };
+}
+
+service! {
+    store {
+        create_market: CreateMarketRequest => pb::Market = markets::create;
+        get_market: GetMarketRequest => pb::Market = markets::get;
+        list_markets: ListMarketsRequest => pb::ListMarketsResponse = markets::list;
+        update_market: UpdateMarketRequest => pb::Market = markets::update;
+        delete_market: DeleteMarketRequest => () = markets::delete;
+        write_points: WritePointsRequest => pb::WritePointsResponse = points::write_points;
+        list_points: ListPointsRequest => pb::ListPointsResponse = listing::list_points;
+        list_point_versions: ListPointVersionsRequest => pb::ListPointVersionsResponse =
+            points::versions;
+        forecast_series: ForecastSeriesRequest => pb::ForecastSeriesResponse = unsupported;
+        get_forecast: GetForecastRequest => pb::Forecast = unsupported;
+        list_forecasts: ListForecastsRequest => pb::ListForecastsResponse = unsupported;
+        withdraw_forecast: WithdrawForecastRequest => pb::Forecast = unsupported;
+        list_forecast_values: ListForecastValuesRequest => pb::ListForecastValuesResponse =
+            unsupported;
+        verify_forecast: VerifyForecastRequest => pb::VerifyForecastResponse = unsupported;
+        solve_published_figures: SolvePublishedFiguresRequest =>
+            pb::SolvePublishedFiguresResponse = figures::solve_figures;
+        summarize_growth: SummarizeGrowthRequest => pb::SummarizeGrowthResponse =
+            unsupported;
+    }
+    jobs {
+        create_forecast: CreateForecastRequest => pb::Forecast = unsupported_job;
+        cancel_forecast: CancelForecastRequest => pb::Forecast = unsupported_job;
+    }
+}
+
+const ENGINE_VERSION: u32 = 1;
+async fn unsupported<Q, R>(_: &Store, _: Q) -> Result<R, Fault> {
+    Err(Fault::unsupported("method", "it"))
+}
+async fn unsupported_job<Q, R>(_: &Store, _: &Jobs, _: Q) -> Result<R, Fault> {
+    Err(Fault::unsupported("method", "it"))
+}

@@ -1,0 +1,114 @@
+//! The values of a market's leaves over time, as a computation wants them.
+
+use std::collections::BTreeMap;
+
+use almanac_proto::common::v1::ErrorReason;
+use almanac_service_kit::{fault::Fault, plain::control::Control, store::Read};
+
+use crate::{
+    domain::hierarchy::{Hierarchy, Series},
+    error::{OrFault as _, stopped},
+    store::{MarketView, POINTS},
+};
+
+/// Most points that one computation reads.
+pub const MAX_PANEL_POINTS: usize = 5_000_000;
+/// How many records are read between two looks at the control.
+const CHECK_EVERY: usize = 1024;
+
+/// Leaf values: by position of the leaf, then by ordinal of the period.
+#[derive(Debug, Clone, Default)]
+pub struct Panel {
+    /// Leaves without a value are absent.
+    pub leaves: BTreeMap<usize, BTreeMap<i64, f64>>,
+    /// Number of values.
+    pub points: usize,
+}
+
+impl Panel {
+    /// Reads the leaf values of a market between two ordinals, both included.
+    ///
+    /// # Errors
+    /// CANCELLED once nobody waits, INVALID_ARGUMENT (TOO_MANY_ITEMS) beyond
+    /// [`MAX_PANEL_POINTS`].
+    pub fn load(
+        read: &impl Read,
+        market: &MarketView,
+        (from, to): (i64, i64),
+        control: &dyn Control,
+    ) -> Result<Self, Fault> {
+        let mut panel = Self::default();
+        let mut last: Option<(String, Option<usize>)> = None;
+        for (row, item) in read.scan(&POINTS, &(market.uid,)).enumerate() {
+            if row % CHECK_EVERY == 0 {
+                control.check().map_err(stopped)?;
+            }
+            let ((_, coordinate, ordinal), version) = item.or_fault()?;
+            let leaf = match last.take() {
+                Some((of, leaf)) if of == coordinate => leaf,
+                _ => market.hierarchy.leaf_position(&market.series(&coordinate)?),
+            };
+            last = Some((coordinate, leaf));
+            let value = version
+                .value
+                .value()
+                .filter(|_| (from..=to).contains(&ordinal));
+            if let (Some(leaf), Some(value)) = (leaf, value) {
+                panel.leaves.entry(leaf).or_default().insert(ordinal, value);
+                panel.points += 1;
+            }
+            if panel.points > MAX_PANEL_POINTS {
+                return Err(too_many());
+            }
+        }
+        Ok(panel)
+    }
+
+    /// The value of a leaf.
+    #[must_use]
+    pub fn value(&self, leaf: usize, ordinal: i64) -> Option<f64> {
+        self.leaves.get(&leaf)?.get(&ordinal).copied()
+    }
+
+    /// The sum over the leaves below a series in each period in which all of them have a value,
+    /// added in leaf order.
+    #[must_use]
+    pub fn sums(&self, hierarchy: &Hierarchy, series: &Series) -> BTreeMap<i64, f64> {
+        let mut sums: Option<BTreeMap<i64, f64>> = None;
+        for leaf in hierarchy.leaves_of(series) {
+            let Some(values) = self.leaves.get(&leaf) else {
+                return BTreeMap::new();
+            };
+            sums = Some(match sums {
+                None => values.clone(),
+                Some(sums) => sums
+                    .into_iter()
+                    .filter_map(|(at, sum)| Some((at, sum + values.get(&at)?)))
+                    .collect(),
+            });
+        }
+        sums.unwrap_or_default()
+    }
+}
+
+fn too_many() -> Fault {
+    let text = format!("the market holds more than {MAX_PANEL_POINTS} points");
+    Fault::field("parent", ErrorReason::TooManyItems, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::series::tests::asia;
+
+    #[test]
+    fn a_sum_stands_where_every_leaf_has_a_value() {
+        let mut panel = Panel::default();
+        panel.leaves.insert(0, [(2023, 1.0), (2024, 2.0)].into());
+        assert!(panel.sums(&asia(), &asia().root()).is_empty());
+        panel.leaves.insert(1, [(2024, 3.0), (2025, 4.0)].into());
+        assert_eq!(panel.sums(&asia(), &asia().root()), [(2024, 5.0)].into());
+        assert_eq!(panel.value(1, 2025), Some(4.0));
+        assert_eq!(panel.value(1, 2023), None);
+    }
+}
