@@ -70,8 +70,8 @@ pub struct Draft<T> {
 /// A place in the store: the uid of what a resource is in, and its ID.
 pub type Key = (u64, String);
 
-/// What is particular to a kind of resource.
-pub trait Resource: Send + Sync + 'static {
+/// A kind of resource that can be read: Get and List.
+pub trait Kind: Send + Sync + 'static {
     /// The wire form.
     type Proto: Message + Default + Clone + Send + 'static;
     /// What is stored besides the standard fields.
@@ -80,6 +80,27 @@ pub trait Resource: Send + Sync + 'static {
     const TABLE: Table<Key, Stored<Self::Body>>;
     /// The collections in its name: `["datasets", "indicators"]`.
     const COLLECTIONS: &'static [&'static str];
+    /// The fields that its filters know.
+    const FILTER_FIELDS: &'static [&'static str] = FILTER_FIELDS;
+
+    /// The wire form of what is stored. `parents` are the IDs in the name before its own.
+    fn render(head: Head, stored: &Stored<Self::Body>, parents: &[String]) -> Self::Proto;
+
+    /// The uid of what the resource is in: 0 at the top.
+    ///
+    /// # Errors
+    /// NOT_FOUND if a parent does not exist.
+    fn scope(read: &impl Read, parents: &[String]) -> Result<u64, Fault>;
+
+    /// The value of a filter field that is not one of [`FILTER_FIELDS`].
+    fn field<'a>(stored: &'a Stored<Self::Body>, path: &str) -> Option<&'a str> {
+        let _ = (stored, path);
+        None
+    }
+}
+
+/// A kind of resource that callers create, change and delete.
+pub trait Resource: Kind {
     /// The field that carries it in requests: `indicator`.
     const FIELD: &'static str;
 
@@ -94,9 +115,6 @@ pub trait Resource: Send + Sync + 'static {
         violations: &mut Violations,
     ) -> Option<Draft<Self::Body>>;
 
-    /// The wire form of what is stored. `parents` are the IDs in the name before its own.
-    fn render(head: Head, stored: &Stored<Self::Body>, parents: &[String]) -> Self::Proto;
-
     /// Copies the fields that `paths` name from `new` to `old`; every mutable one for `*`, every
     /// one that is set where `paths` is none.
     ///
@@ -107,12 +125,6 @@ pub trait Resource: Send + Sync + 'static {
         new: &Self::Proto,
         paths: Option<&[String]>,
     ) -> Result<(), String>;
-
-    /// The uid of what the resource is in: 0 at the top.
-    ///
-    /// # Errors
-    /// NOT_FOUND if a parent does not exist.
-    fn scope(read: &impl Read, parents: &[String]) -> Result<u64, Fault>;
 
     /// Checks a draft against the store: what it refers to, what may not change from `old`.
     ///
@@ -137,17 +149,34 @@ pub trait Resource: Send + Sync + 'static {
     ) -> Result<(), Fault>;
 }
 
+struct Row<'a, R: Kind> {
+    id: &'a str,
+    stored: &'a Stored<R::Body>,
+}
+
+impl<R: Kind> Fields for Row<'_, R> {
+    fn field(&self, path: &str) -> Option<&str> {
+        match standard_field(self.id, self.stored, path) {
+            None => R::field(self.stored, path),
+            found => found,
+        }
+    }
+}
+
 impl<T> Fields for (&str, &Stored<T>) {
     fn field(&self, path: &str) -> Option<&str> {
-        let (id, stored) = *self;
-        match path {
-            "id" => Some(id),
-            "display_name" => Some(&stored.display_name),
-            _ => stored
-                .labels
-                .get(path.strip_prefix("labels.")?)
-                .map(String::as_str),
-        }
+        standard_field(self.0, self.1, path)
+    }
+}
+
+fn standard_field<'a, T>(id: &'a str, stored: &'a Stored<T>, path: &str) -> Option<&'a str> {
+    match path {
+        "id" => Some(id),
+        "display_name" => Some(&stored.display_name),
+        _ => stored
+            .labels
+            .get(path.strip_prefix("labels.")?)
+            .map(String::as_str),
     }
 }
 
@@ -168,13 +197,14 @@ pub fn uid_text(uid: u64) -> String {
 
 /// The full name of a resource with these IDs.
 #[must_use]
-pub fn full_name<R: Resource>(parents: &[String], id: &str) -> String {
+pub fn full_name<R: Kind>(parents: &[String], id: &str) -> String {
     let ids = parents.iter().map(String::as_str).chain([id]);
     let parts: Vec<(&str, &str)> = R::COLLECTIONS.iter().copied().zip(ids).collect();
     name::join(&parts)
 }
 
-fn head<R: Resource>(
+/// The standard fields of a version that `changed` last and that is read at `read_at`.
+pub fn head<R: Kind>(
     store: &Store,
     name: String,
     stored: &Stored<R::Body>,
@@ -191,7 +221,7 @@ fn head<R: Resource>(
     }
 }
 
-fn render<R: Resource>(
+fn render<R: Kind>(
     store: &Store,
     read: &Snapshot,
     parents: &[String],
@@ -205,7 +235,7 @@ fn render<R: Resource>(
 }
 
 /// The parents in `parent`, which is empty for a resource at the top.
-fn parents<R: Resource>(parent: &str) -> Result<Vec<String>, Fault> {
+fn parents<R: Kind>(parent: &str) -> Result<Vec<String>, Fault> {
     match R::COLLECTIONS {
         [_] => Ok(Vec::new()),
         [collections @ .., _] => name::parse_all("parent", parent, collections),
@@ -214,7 +244,10 @@ fn parents<R: Resource>(parent: &str) -> Result<Vec<String>, Fault> {
 }
 
 /// The parents and the ID in a name.
-fn identify<R: Resource>(field: &str, name: &str) -> Result<(Vec<String>, String), Fault> {
+///
+/// # Errors
+/// INVALID_ARGUMENT for `field`.
+pub fn identify<R: Kind>(field: &str, name: &str) -> Result<(Vec<String>, String), Fault> {
     let mut ids = name::parse_all(field, name, R::COLLECTIONS)?;
     let id = ids.pop().unwrap_or_default();
     Ok((ids, id))
@@ -224,7 +257,7 @@ fn identify<R: Resource>(field: &str, name: &str) -> Result<(Vec<String>, String
 ///
 /// # Errors
 /// INVALID_ARGUMENT for a malformed name, NOT_FOUND if it does not exist at the revision.
-pub async fn get<R: Resource>(
+pub async fn get<R: Kind>(
     store: &Store,
     name: &str,
     consistency: Option<&Consistency>,
@@ -239,7 +272,7 @@ pub async fn get<R: Resource>(
 ///
 /// # Errors
 /// NOT_FOUND if it or a parent does not exist at the revision.
-pub fn find<R: Resource>(
+pub fn find<R: Kind>(
     read: &impl Read,
     parents: &[String],
     id: &str,
@@ -280,12 +313,9 @@ pub struct Listing<'a> {
 ///
 /// # Errors
 /// INVALID_ARGUMENT for a filter, order or token that cannot be read, NOT_FOUND for the parent.
-pub async fn list<R: Resource>(
-    store: &Store,
-    listing: Listing<'_>,
-) -> Result<Listed<R::Proto>, Fault> {
+pub async fn list<R: Kind>(store: &Store, listing: Listing<'_>) -> Result<Listed<R::Proto>, Fault> {
     let parents = parents::<R>(listing.parent)?;
-    let filter = Filter::parse("filter", listing.filter, FILTER_FIELDS)?;
+    let filter = Filter::parse("filter", listing.filter, R::FILTER_FIELDS)?;
     let descending = descending(listing.order_by)?;
     let page = &listing.page;
     let read = consistency::page_snapshot(store, page, listing.consistency).await?;
@@ -301,7 +331,12 @@ pub async fn list<R: Resource>(
                 *id > *after
             }
         });
-        if beyond && filter.matches(&(id.as_str(), &version.value)) {
+        if beyond
+            && filter.matches(&Row::<R> {
+                id: &id,
+                stored: &version.value,
+            })
+        {
             found.push((id, version));
         }
         if !descending && found.len() > page.size {
@@ -599,7 +634,7 @@ pub async fn delete<R: Resource>(
 ///
 /// # Errors
 /// NOT_FOUND for the first that does not exist, INVALID_ARGUMENT for names under another parent.
-pub async fn batch_get<R: Resource>(
+pub async fn batch_get<R: Kind>(
     store: &Store,
     parent: &str,
     names: &[String],

@@ -141,7 +141,7 @@ fn transport(
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move {
             // The sender goes away only with the whole service, which is a reason to stop too.
-            let _ = stopped.wait_for(|stop| *stop).await.is_ok();
+            drop(stopped.wait_for(|stop| *stop).await);
         })
 }
 

@@ -125,6 +125,8 @@ pub(super) struct Queue {
 struct State {
     jobs: VecDeque<Box<dyn Job>>,
     closed: bool,
+    /// How many jobs the committer waits for: it is woken once, not by each of them.
+    awaited: usize,
 }
 
 impl Queue {
@@ -149,8 +151,11 @@ impl Queue {
         state.jobs.push_back(job);
         // The committer gives the permit back when it takes the job.
         SemaphorePermit::forget(permit);
+        let wake = state.jobs.len() == state.awaited;
         drop(state);
-        self.arrived.notify_one();
+        if wake {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -193,6 +198,7 @@ impl Queue {
         jobs: usize,
     ) -> MutexGuard<'a, State> {
         let start = Instant::now();
+        state.awaited = jobs;
         while state.jobs.len() < jobs && !state.closed {
             let Some(left) = limit.checked_sub(start.elapsed()) else {
                 break;

@@ -1,0 +1,195 @@
+//! From inputs to a ranking and its digests: the one way that live rankings, editions and their
+//! replays take.
+
+use almanac_service_kit::{fault::Fault, plain::control::Control};
+
+use crate::{
+    domain::{
+        column::Column,
+        digest::{LeafCells, input_digest, result_digest},
+        entities::Entities,
+        framework::{Framework, Node},
+        methodology::RankOptions,
+        pipeline::{Extent, LeafInput, NodeRanking, Ranking, run},
+        selection::{Figure, Selection},
+    },
+    error,
+    store::{EditionResult, PeriodSelection, load::Inputs},
+};
+
+/// A ranking of every node, with what it is known by.
+#[derive(Debug)]
+pub struct Computed {
+    /// The tree.
+    pub framework: Framework,
+    /// The entities by row.
+    pub entities: Entities,
+    /// Scores and ranks.
+    pub ranking: Ranking,
+    /// Digest of the inputs.
+    pub input_digest: String,
+    /// Digest of scores and ranks.
+    pub result_digest: String,
+}
+
+/// A leaf's column as the domain takes it.
+struct Prepared<'a> {
+    node: usize,
+    id: &'a str,
+    selection: PeriodSelection,
+    period: String,
+    values: Column,
+    ages: Vec<u32>,
+}
+
+/// Computes the ranking of every node.
+///
+/// # Errors
+/// See [`error::pipeline`]; INTERNAL for inputs that should have been refused before.
+pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Computed, Fault> {
+    let framework = Framework::new(inputs.fixed.nodes.clone()).map_err(|e| Fault::internal(&e))?;
+    let ids = inputs
+        .fixed
+        .entities
+        .iter()
+        .map(|entity| entity.id.clone())
+        .collect();
+    let entities = Entities::new(ids).map_err(|e| Fault::internal(&e))?;
+    let prepared = prepare(inputs)?;
+    let leaves: Vec<LeafInput<'_>> = prepared
+        .iter()
+        .zip(&inputs.leaves)
+        .map(|(leaf, (_, cells))| LeafInput {
+            node: leaf.node,
+            direction: cells.direction,
+            values: &leaf.values,
+        })
+        .collect();
+    let methodology = &inputs.fixed.plan.methodology;
+    let ranking = run(
+        &framework,
+        methodology,
+        &entities,
+        &leaves,
+        Extent::EveryNode,
+        control,
+    )
+    .map_err(|e| error::pipeline(&e))?;
+    let cells: Vec<LeafCells<'_>> = prepared
+        .iter()
+        .zip(&leaves)
+        .map(|(leaf, input)| LeafCells {
+            input: *input,
+            period: &leaf.period,
+            max_age: leaf.selection.max_age.unwrap_or(0),
+            ages: Some(&leaf.ages),
+        })
+        .collect();
+    let input_digest = input_digest(&framework, methodology, &entities, &cells)
+        .map_err(|e| error::pipeline(&e))?;
+    let result_digest = result_digest(&framework, &entities, &ranking)
+        .ok_or_else(|| Fault::internal(&"a ranking of every node lacks one"))?;
+    tracing::debug!(
+        leaves = prepared.len(),
+        first = prepared.first().map(|l| l.id),
+        "ranked"
+    );
+    Ok(Computed {
+        framework,
+        entities,
+        ranking,
+        input_digest,
+        result_digest,
+    })
+}
+
+fn prepare(inputs: &Inputs) -> Result<Vec<Prepared<'_>>, Fault> {
+    let prepare = |(node, cells): &(usize, crate::store::EditionCells)| {
+        let id = inputs
+            .fixed
+            .nodes
+            .get(*node)
+            .map(|node: &Node| node.id.as_str());
+        let id = id.ok_or_else(|| Fault::internal(&"a column of no node"))?;
+        let selection = inputs.fixed.plan.selection(id);
+        let target = selection.period.ordinal();
+        let values: Vec<Option<f64>> = cells
+            .cells
+            .iter()
+            .map(|cell| cell.figure.map(|(value, _)| value))
+            .collect();
+        let age = |ordinal: i64| u32::try_from(target.saturating_sub(ordinal)).unwrap_or(u32::MAX);
+        let ages = cells
+            .cells
+            .iter()
+            .map(|cell| cell.figure.map_or(0, |(_, ordinal)| age(ordinal)));
+        Ok(Prepared {
+            node: *node,
+            id,
+            selection,
+            period: selection.period.to_string(),
+            values: Column::from_options(&values).map_err(|e| Fault::internal(&e))?,
+            ages: ages.collect(),
+        })
+    };
+    inputs.leaves.iter().map(prepare).collect()
+}
+
+impl Computed {
+    /// Scores and ranks at every node as they are stored.
+    #[must_use]
+    pub fn results(&self) -> Vec<EditionResult> {
+        let stored = |node: Option<&NodeRanking>| {
+            let Some(NodeRanking { scores, ranks }) = node else {
+                return EditionResult {
+                    scores: vec![],
+                    ranks: vec![],
+                    fractional: vec![],
+                };
+            };
+            let fractional = if ranks.is_fractional() {
+                (0..ranks.len())
+                    .map(|row| ranks.fractional_rank(row))
+                    .collect()
+            } else {
+                Vec::new()
+            };
+            EditionResult {
+                scores: scores.to_options(),
+                ranks: ranks.to_options(),
+                fractional,
+            }
+        };
+        (0..self.framework.len())
+            .map(|node| stored(self.ranking.node(node)))
+            .collect()
+    }
+}
+
+/// Ranks within groups: the rank of each row among the rows of its group.
+///
+/// # Errors
+/// INTERNAL for scores that are not finite.
+pub fn group_ranks(
+    scores: &[Option<f64>],
+    groups: &[Option<u32>],
+    options: &RankOptions,
+) -> Result<Vec<Option<i32>>, Fault> {
+    let column = Column::from_options(scores).map_err(|e| Fault::internal(&e))?;
+    Ok(crate::domain::rank::rank_in_groups(&column, groups, options).to_options())
+}
+
+/// What a leaf read for an entity, as the domain tells it.
+#[must_use]
+pub fn selection(inputs: &Inputs, position: usize, row: usize) -> Option<Selection> {
+    let (_, cells) = inputs.leaves.iter().find(|(leaf, _)| *leaf == position)?;
+    let (value, ordinal) = cells.cells.get(row)?.figure?;
+    let node = inputs.fixed.nodes.get(position)?;
+    let target = inputs.fixed.plan.selection(&node.id).period.ordinal();
+    let age = u32::try_from(target.saturating_sub(ordinal)).unwrap_or(u32::MAX);
+    Some(Selection::Found(Figure {
+        value,
+        ordinal,
+        age,
+    }))
+}

@@ -1,0 +1,251 @@
+//! The work behind CreateEdition: it goes on when the caller goes away, and is taken up again
+//! when the service starts anew.
+
+use std::sync::Arc;
+
+use almanac_proto::ranking::v1::ErrorReason;
+use almanac_service_kit::{
+    fault::Fault,
+    jobs::Job,
+    name::join,
+    plain::control::Control,
+    resource::{Kind as _, Stored, find},
+    store::{Read, Snapshot, Store, TransactError, Transaction},
+    write::store_fault,
+};
+use prost::Message as _;
+use tonic::Code;
+
+use super::{App, compute, editions, editions::Editions, indices::Indices};
+use crate::{
+    compute::{Computed, compute as rank},
+    domain::digest::ENGINE_VERSION,
+    error::DOMAIN,
+    store::{
+        DATASETS, EDITION_CELLS, EDITION_INPUTS, EDITION_RESULTS, EDITIONS, EditionOutcome,
+        EditionState, INDICES,
+        load::{Inputs, Tried, live},
+    },
+};
+
+/// The edition that a job makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// ID of the dataset.
+    pub dataset: String,
+    /// ID of the index.
+    pub index: String,
+    /// ID of the edition.
+    pub edition: String,
+}
+
+impl Target {
+    /// The edition's resource name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        join(&[
+            ("datasets", &self.dataset),
+            ("indices", &self.index),
+            ("editions", &self.edition),
+        ])
+    }
+
+    /// The IDs before its own.
+    #[must_use]
+    pub fn parents(&self) -> Vec<String> {
+        vec![self.dataset.clone(), self.index.clone()]
+    }
+}
+
+/// Takes up every edition that was being created when the service stopped.
+///
+/// # Errors
+/// A fault of the store.
+pub fn resume(app: &App, store: &Store) -> Result<(), Fault> {
+    let read = store.latest();
+    for dataset in read.scan(&DATASETS, &()) {
+        let ((_, dataset), found) = dataset.map_err(|e| store_fault(&e))?;
+        for index in read.scan(&INDICES, &(found.value.uid,)) {
+            let ((_, index), found) = index.map_err(|e| store_fault(&e))?;
+            for edition in read.scan(&EDITIONS, &(found.value.uid,)) {
+                let ((_, edition), found) = edition.map_err(|e| store_fault(&e))?;
+                if found.value.body.state == EditionState::Creating {
+                    let (dataset, index) = (dataset.clone(), index.clone());
+                    let target = Target {
+                        dataset,
+                        index,
+                        edition,
+                    };
+                    tracing::info!(edition = target.name(), "resuming");
+                    start(app, store, &target);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts the job of an edition, unless it runs or the edition is final.
+pub fn start(app: &App, store: &Store, target: &Target) {
+    let (store, target) = (store.clone(), target.clone());
+    app.jobs.start(&target.name(), move |job| async move {
+        if let Err(fault) = publish(&store, &target, &job).await {
+            tracing::error!(
+                edition = target.name(),
+                error = fault.message(),
+                "not published"
+            );
+        }
+    });
+}
+
+/// Computes the edition and writes it, or why it failed.
+async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), Fault> {
+    let found = find::<Editions>(&store.latest(), &target.parents(), &target.edition)?;
+    let body = &found.value.body;
+    if body.state != EditionState::Creating {
+        return Ok(());
+    }
+    let revision = store
+        .parse_token(&body.data_revision)
+        .map_err(|e| store_fault(&e))?;
+    let read = store.at(revision).map_err(|e| store_fault(&e))?;
+    let (expected, work, at) = (
+        body.expected_result_digest.clone(),
+        Arc::clone(job),
+        target.clone(),
+    );
+    let computed = compute(move || {
+        work.check().map_err(|e| Fault::internal(&e))?;
+        let inputs = inputs(&read, &at)?;
+        let computed = rank(&inputs, &*work)?;
+        editions::check_digest(&expected, &computed.result_digest)?;
+        Ok((inputs, computed))
+    })
+    .await;
+    let uid = found.value.uid;
+    let at = target.clone();
+    match computed {
+        Ok((inputs, computed)) => {
+            save(store, move |tx| published(tx, &at, uid, &inputs, &computed)).await
+        }
+        Err(_) if job.is_cancelled() => {
+            let text = "the creation was cancelled";
+            let fault = Fault::new(Code::Cancelled, ErrorReason::EditionCancelled, text);
+            save(store, move |tx| failed(tx, &at, uid, fault)).await
+        }
+        // Told to stop without being cancelled: the service ends, and the next start resumes.
+        Err(_) if job.check().is_err() => Ok(()),
+        Err(fault) => save(store, move |tx| failed(tx, &at, uid, fault)).await,
+    }
+}
+
+/// The inputs of an index as they are at a revision.
+///
+/// # Errors
+/// NOT_FOUND if the index does not exist there, or a fault of the store.
+pub fn inputs(read: &Snapshot, target: &Target) -> Result<Inputs, Fault> {
+    let dataset = super::datasets::dataset_uid(read, &target.dataset)?;
+    let parents = [target.dataset.clone()];
+    let index = find::<Indices>(read, &parents, &target.index)?.value.body;
+    live(read, dataset, &index, &Tried::new())
+}
+
+async fn save(
+    store: &Store,
+    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+) -> Result<(), Fault> {
+    match store.transact(effect).await {
+        Ok(_) => Ok(()),
+        Err(TransactError::Aborted(fault)) => Err(fault),
+        Err(TransactError::Store(error)) => Err(store_fault(&error)),
+        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
+    }
+}
+
+/// Writes inputs, scores and ranks, and the state, in one commit.
+fn published(
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    uid: u64,
+    inputs: &Inputs,
+    computed: &Computed,
+) -> Result<(), Fault> {
+    tx.put(&EDITION_INPUTS, &uid, &inputs.fixed)
+        .map_err(|e| store_fault(&e))?;
+    let mut figures = 0;
+    for (position, cells) in &inputs.leaves {
+        figures += cells
+            .cells
+            .iter()
+            .filter(|cell| cell.figure.is_some())
+            .count();
+        let key = (uid, number(*position));
+        tx.put(&EDITION_CELLS, &key, cells)
+            .map_err(|e| store_fault(&e))?;
+    }
+    let results = computed.results();
+    for (position, result) in results.iter().enumerate() {
+        let key = (uid, number(position));
+        tx.put(&EDITION_RESULTS, &key, result)
+            .map_err(|e| store_fault(&e))?;
+    }
+    let ranks = results
+        .get(computed.framework.root())
+        .map(|root| root.ranks.iter());
+    let outcome = EditionOutcome {
+        input_digest: computed.input_digest.clone(),
+        result_digest: computed.result_digest.clone(),
+        engine_version: ENGINE_VERSION,
+        publish_time: tx.time().nanoseconds(),
+        entities: number(inputs.fixed.entities.len()),
+        ranked: number(ranks.map_or(0, |ranks| ranks.flatten().count())),
+        cells: figures as u64,
+    };
+    finish(tx, target, uid, EditionState::Published, Some(outcome))
+}
+
+fn failed(tx: &mut Transaction<'_>, target: &Target, uid: u64, fault: Fault) -> Result<(), Fault> {
+    let status = fault.into_status(DOMAIN);
+    let encoded = if status.details().is_empty() {
+        let code = status.code().into();
+        let message = status.message().to_owned();
+        tonic_types::pb::Status {
+            code,
+            message,
+            details: vec![],
+        }
+        .encode_to_vec()
+    } else {
+        status.details().to_vec()
+    };
+    finish(tx, target, uid, EditionState::Failed(encoded), None)
+}
+
+/// Ends an edition that is still being created; one that is final stays as it is.
+fn finish(
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    uid: u64,
+    state: EditionState,
+    outcome: Option<EditionOutcome>,
+) -> Result<(), Fault> {
+    let parents = target.parents();
+    let found = find::<Editions>(tx, &parents, &target.edition)?.value;
+    if found.uid != uid || found.body.state != EditionState::Creating {
+        return Err(Fault::internal(
+            &"an edition became final while it was computed",
+        ));
+    }
+    let key = (Editions::scope(tx, &parents)?, target.edition.clone());
+    let mut stored: Stored<_> = found;
+    stored.body.state = state;
+    stored.body.outcome = outcome;
+    tx.put(&EDITIONS, &key, &stored)
+        .map_err(|e| store_fault(&e))
+}
+
+/// Frameworks have fewer than 10,000 nodes, rankings fewer than 2^31 entities.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

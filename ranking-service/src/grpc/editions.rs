@@ -1,0 +1,486 @@
+//! Editions: published rankings that never change.
+
+use std::time::Duration;
+
+use almanac_proto::{
+    common::v1::ErrorReason as Common,
+    ranking::v1::{self as pb, ErrorReason, verify_edition_response::Outcome},
+};
+use almanac_service_kit::{
+    check::MAX_TEXT_BYTES,
+    consistency,
+    fault::{Fault, Violations},
+    filter::{Fields, Filter},
+    name,
+    page::Page,
+    plain::control::Unlimited,
+    resource::{
+        Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
+        list as list_kind,
+    },
+    store::{Read, Snapshot, Store, Table, Transaction, Versioned},
+    write::{Intent, store_fault, write},
+};
+use tonic::Code;
+
+use super::{App, compute, edition_jobs, edition_jobs::Target, indices::Indices, table};
+use crate::{
+    compute::compute as rank,
+    convert::{self, edition as convert_edition},
+    domain::digest::ENGINE_VERSION,
+    store::{
+        EDITION_INPUTS, EDITIONS, Edition, EditionInputs, EditionState,
+        load::{self, Inputs},
+    },
+};
+
+/// How long Create waits unless told otherwise.
+const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+/// How long Create waits at most.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// Editions.
+#[derive(Debug)]
+pub struct Editions;
+
+impl Kind for Editions {
+    type Proto = pb::Edition;
+    type Body = Edition;
+    const TABLE: Table<Key, Stored<Edition>> = EDITIONS;
+    const COLLECTIONS: &'static [&'static str] = &convert::EDITION;
+    const FILTER_FIELDS: &'static [&'static str] = &["id", "display_name", "labels.", "state"];
+
+    fn render(head: Head, stored: &Stored<Edition>, parents: &[String]) -> pb::Edition {
+        let dataset = parents.first().map(String::as_str).unwrap_or_default();
+        convert_edition::render(head, stored, dataset, None)
+    }
+
+    fn scope(read: &impl Read, parents: &[String]) -> Result<u64, Fault> {
+        let (index, dataset) = match parents {
+            [dataset, index] => (index, [dataset.clone()]),
+            _ => return Err(Fault::internal(&"an edition's name has two parents")),
+        };
+        Ok(find::<Indices>(read, &dataset, index)?.value.uid)
+    }
+
+    fn field<'a>(stored: &'a Stored<Edition>, path: &str) -> Option<&'a str> {
+        (path == "state").then(|| convert_edition::state_name(&stored.body.state))
+    }
+}
+
+/// An edition as it stands, with the framework and methodology it was computed with.
+pub(super) fn render(
+    store: &Store,
+    read: &impl Read,
+    parents: &[String],
+    id: &str,
+    version: &Versioned<Stored<Edition>>,
+    read_at: almanac_service_kit::store::Revision,
+) -> Result<pb::Edition, Fault> {
+    let name = full_name::<Editions>(parents, id);
+    let changed = (version.revision, version.time);
+    let head = head::<Editions>(store, name, &version.value, changed, read_at);
+    let inputs = read
+        .get(&EDITION_INPUTS, &version.value.uid)
+        .map_err(|e| store_fault(&e))?;
+    let inputs: Option<EditionInputs> = inputs.map(|found| found.value);
+    let dataset = parents.first().map(String::as_str).unwrap_or_default();
+    Ok(convert_edition::render(
+        head,
+        &version.value,
+        dataset,
+        inputs.as_ref(),
+    ))
+}
+
+fn current(store: &Store, parents: &[String], id: &str) -> Result<pb::Edition, Fault> {
+    let read = store.latest();
+    let version = find::<Editions>(&read, parents, id)?;
+    render(store, &read, parents, id, &version, read.revision())
+}
+
+/// Publishes the index over the data as they are.
+///
+/// # Errors
+/// INVALID_ARGUMENT, NOT_FOUND for the index, ALREADY_EXISTS, ABORTED (RESULT_DIGEST_MISMATCH).
+pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::Edition, Fault> {
+    let store = app.store()?.clone();
+    let [dataset, index] = name::parse("parent", &request.parent, convert::INDEX)?;
+    let mut violations = Violations::new();
+    let intent = Intent::new(
+        "CreateEdition",
+        &request,
+        &request.request_id,
+        request.validate_only,
+        &mut violations,
+    );
+    violations.id("edition_id", &request.edition_id);
+    let draft = convert_edition::parse(request.edition.as_ref(), "edition", &mut violations);
+    let wait = wait(request.wait.as_ref(), &mut violations);
+    violations.finish()?;
+    let read = consistency::snapshot(&store, request.consistency.as_ref()).await?;
+    let target = Target {
+        dataset,
+        index,
+        edition: request.edition_id.clone(),
+    };
+    let expected = request.expected_result_digest;
+    let preview = if intent.validate_only() || !expected.is_empty() {
+        Some(preview(&read, &target, &expected).await?)
+    } else {
+        // The index must exist where the data is read, too.
+        find::<Indices>(&read, &target.parents()[..1], &target.index)?;
+        None
+    };
+    let body = Edition {
+        state: EditionState::Creating,
+        notes: draft.body,
+        data_revision: store.token(read.revision()),
+        expected_result_digest: expected,
+        outcome: None,
+    };
+    let validate_only = intent.validate_only();
+    let (tokens, at) = (store.clone(), target.clone());
+    let answer = write(&store, intent, move |tx| {
+        insert(&tokens, tx, &at, body, (draft.display_name, draft.labels))
+    })
+    .await?;
+    if let (true, Some((input_digest, result_digest))) = (validate_only, preview) {
+        let engine_version = ENGINE_VERSION.to_string();
+        return Ok(pb::Edition {
+            input_digest,
+            result_digest,
+            engine_version,
+            ..answer
+        });
+    }
+    edition_jobs::start(app, &store, &target);
+    app.jobs.wait(&target.name(), wait).await;
+    current(&store, &target.parents(), &target.edition)
+}
+
+fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -> Duration {
+    let Some(wait) = wait else {
+        return DEFAULT_WAIT;
+    };
+    match Duration::try_from(*wait) {
+        Ok(wait) if wait <= MAX_WAIT => wait,
+        _ => {
+            let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
+            violations.push("wait", Common::FieldInvalid, text);
+            DEFAULT_WAIT
+        }
+    }
+}
+
+/// The digests that an edition would have.
+async fn preview(
+    read: &Snapshot,
+    target: &Target,
+    expected: &str,
+) -> Result<(String, String), Fault> {
+    let (read, target, expected) = (read.clone(), target.clone(), expected.to_owned());
+    compute(move || {
+        let inputs = edition_jobs::inputs(&read, &target)?;
+        let computed = rank(&inputs, &Unlimited)?;
+        check_digest(&expected, &computed.result_digest)?;
+        Ok((computed.input_digest, computed.result_digest))
+    })
+    .await
+}
+
+/// # Errors
+/// ABORTED (RESULT_DIGEST_MISMATCH) if a digest is expected and it is another one.
+pub(super) fn check_digest(expected: &str, found: &str) -> Result<(), Fault> {
+    if expected.is_empty() || expected == found {
+        return Ok(());
+    }
+    let text = format!("the result has digest {found}, not {expected}: the data changed");
+    Err(
+        Fault::new(Code::Aborted, ErrorReason::ResultDigestMismatch, text)
+            .with("result_digest", found)
+            .with("expected_result_digest", expected),
+    )
+}
+
+fn insert(
+    store: &Store,
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    body: Edition,
+    (display_name, labels): (String, std::collections::BTreeMap<String, String>),
+) -> Result<pb::Edition, Fault> {
+    let parents = target.parents();
+    let key = (Editions::scope(tx, &parents)?, target.edition.clone());
+    if tx
+        .get(&EDITIONS, &key)
+        .map_err(|e| store_fault(&e))?
+        .is_some()
+    {
+        return Err(Fault::already_exists(&target.name()));
+    }
+    let create_time = tx.time().nanoseconds();
+    let stored = Stored {
+        uid: tx.allocate_uid(),
+        create_time,
+        display_name,
+        labels,
+        body,
+    };
+    tx.put(&EDITIONS, &key, &stored)
+        .map_err(|e| store_fault(&e))?;
+    let version = Versioned {
+        value: stored,
+        revision: tx.revision(),
+        time: tx.time(),
+    };
+    render(
+        store,
+        tx,
+        &parents,
+        &target.edition,
+        &version,
+        tx.revision(),
+    )
+}
+
+/// Reads an edition.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a malformed name, NOT_FOUND.
+pub async fn get(app: &App, request: pb::GetEditionRequest) -> Result<pb::Edition, Fault> {
+    let store = app.store()?;
+    let (parents, id) = identify::<Editions>("name", &request.name)?;
+    let read = consistency::snapshot(store, request.consistency.as_ref()).await?;
+    let version = find::<Editions>(&read, &parents, &id)?;
+    render(store, &read, &parents, &id, &version, read.revision())
+}
+
+/// Lists the editions of an index by ID.
+///
+/// # Errors
+/// INVALID_ARGUMENT for what cannot be read, NOT_FOUND for the index.
+pub async fn list(
+    app: &App,
+    mut request: pb::ListEditionsRequest,
+) -> Result<pb::ListEditionsResponse, Fault> {
+    let size = std::mem::take(&mut request.page_size);
+    let token = std::mem::take(&mut request.page_token);
+    let listing = Listing {
+        parent: &request.parent,
+        page: Page::open("ListEditions", &request, size, &token)?,
+        filter: &request.filter,
+        order_by: &request.order_by,
+        consistency: request.consistency.as_ref(),
+    };
+    let listed = list_kind::<Editions>(app.store()?, listing).await?;
+    Ok(pb::ListEditionsResponse {
+        editions: listed.items,
+        next_page_token: listed.next_page_token,
+        revision: listed.revision,
+    })
+}
+
+/// Stops the creation of an edition.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a malformed name, NOT_FOUND.
+pub async fn cancel(app: &App, request: pb::CancelEditionRequest) -> Result<pb::Edition, Fault> {
+    let store = app.store()?;
+    let (parents, id) = identify::<Editions>("name", &request.name)?;
+    let mut violations = Violations::new();
+    violations.request_id(&request.request_id);
+    violations.finish()?;
+    find::<Editions>(&store.latest(), &parents, &id)?;
+    app.jobs.cancel(&request.name);
+    app.jobs.wait(&request.name, DEFAULT_WAIT).await;
+    current(store, &parents, &id)
+}
+
+/// Marks a published edition as one not to be quoted any more.
+///
+/// # Errors
+/// INVALID_ARGUMENT, NOT_FOUND, ABORTED (ETAG_MISMATCH), FAILED_PRECONDITION
+/// (EDITION_NOT_PUBLISHED).
+pub async fn withdraw(
+    app: &App,
+    request: pb::WithdrawEditionRequest,
+) -> Result<pb::Edition, Fault> {
+    let store = app.store()?;
+    let (parents, id) = identify::<Editions>("name", &request.name)?;
+    let mut violations = Violations::new();
+    let intent = Intent::new(
+        "WithdrawEdition",
+        &request,
+        &request.request_id,
+        request.validate_only,
+        &mut violations,
+    );
+    if request.reason.trim().is_empty() {
+        violations.push("reason", Common::FieldRequired, "say why it is withdrawn");
+    }
+    violations.text("reason", &request.reason, MAX_TEXT_BYTES);
+    violations.finish()?;
+    let tokens = store.clone();
+    write(store, intent, move |tx| {
+        let found = find::<Editions>(tx, &parents, &id)?;
+        check_etag(
+            &request.name,
+            &request.etag,
+            Some((found.value.uid, found.revision)),
+        )?;
+        let mut stored = found.value;
+        if stored.body.state != EditionState::Published {
+            return Err(table::not_published(&request.name, &stored.body.state));
+        }
+        stored.body.state = EditionState::Withdrawn(request.reason);
+        let key = (Editions::scope(tx, &parents)?, id.clone());
+        tx.put(&EDITIONS, &key, &stored)
+            .map_err(|e| store_fault(&e))?;
+        let version = Versioned {
+            value: stored,
+            revision: tx.revision(),
+            time: tx.time(),
+        };
+        render(&tokens, tx, &parents, &id, &version, tx.revision())
+    })
+    .await
+}
+
+/// Computes an edition again from its stored inputs and compares.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a malformed name, NOT_FOUND, FAILED_PRECONDITION
+/// (EDITION_NOT_PUBLISHED).
+pub async fn verify(
+    app: &App,
+    request: pb::VerifyEditionRequest,
+) -> Result<pb::VerifyEditionResponse, Fault> {
+    let store = app.store()?;
+    let (parents, id) = identify::<Editions>("name", &request.name)?;
+    let read = store.latest();
+    let found = find::<Editions>(&read, &parents, &id)?.value;
+    let Some(outcome) = found.body.outcome else {
+        return Err(table::not_published(&request.name, &found.body.state));
+    };
+    let mut answer = pb::VerifyEditionResponse {
+        outcome: Outcome::EngineChanged.into(),
+        recorded_input_digest: outcome.input_digest.clone(),
+        recorded_result_digest: outcome.result_digest.clone(),
+        engine_version: outcome.engine_version.to_string(),
+        revision: store.token(read.revision()),
+        ..pb::VerifyEditionResponse::default()
+    };
+    if outcome.engine_version > ENGINE_VERSION {
+        return Ok(answer);
+    }
+    compute(move || {
+        let inputs = load::edition(&read, found.uid)?;
+        let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes)?;
+        let computed = rank(&inputs, &Unlimited)?;
+        answer.stored_results_match = same_bits(&stored, &computed.results());
+        let matches = answer.stored_results_match
+            && computed.input_digest == outcome.input_digest
+            && computed.result_digest == outcome.result_digest;
+        answer.replayed_input_digest = computed.input_digest;
+        answer.replayed_result_digest = computed.result_digest;
+        let outcome = if matches {
+            Outcome::Match
+        } else {
+            Outcome::Mismatch
+        };
+        answer.outcome = outcome.into();
+        Ok(answer)
+    })
+    .await
+}
+
+fn same_bits(a: &[crate::store::EditionResult], b: &[crate::store::EditionResult]) -> bool {
+    let bits = |numbers: &[Option<f64>]| -> Vec<Option<u64>> {
+        numbers
+            .iter()
+            .map(|number| number.map(f64::to_bits))
+            .collect()
+    };
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| {
+            bits(&a.scores) == bits(&b.scores)
+                && a.ranks == b.ranks
+                && bits(&a.fractional) == bits(&b.fractional)
+        })
+}
+
+struct CellRow<'a> {
+    indicator: &'a str,
+    entity: &'a str,
+}
+
+impl Fields for CellRow<'_> {
+    fn field(&self, path: &str) -> Option<&str> {
+        match path {
+            "indicator" => Some(self.indicator),
+            "entity" => Some(self.entity),
+            _ => None,
+        }
+    }
+}
+
+/// Lists the cells that went into an edition, by indicator and entity.
+///
+/// # Errors
+/// INVALID_ARGUMENT for what cannot be read, NOT_FOUND, FAILED_PRECONDITION
+/// (EDITION_NOT_PUBLISHED).
+pub async fn list_observations(
+    app: &App,
+    mut request: pb::ListEditionObservationsRequest,
+) -> Result<pb::ListEditionObservationsResponse, Fault> {
+    let store = app.store()?;
+    let (parents, id) = identify::<Editions>("parent", &request.parent)?;
+    let size = std::mem::take(&mut request.page_size);
+    let token = std::mem::take(&mut request.page_token);
+    let page = Page::open("ListEditionObservations", &request, size, &token)?;
+    let filter = Filter::parse("filter", &request.filter, &["indicator", "entity"])?;
+    let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
+    let found = find::<Editions>(&read, &parents, &id)?.value;
+    if found.body.outcome.is_none() {
+        return Err(table::not_published(&request.parent, &found.body.state));
+    }
+    let revision = store.token(read.revision());
+    compute(move || {
+        let inputs = load::edition(&read, found.uid)?;
+        let dataset = parents.first().map(String::as_str).unwrap_or_default();
+        let cells = edition_cells(&inputs, dataset, &filter);
+        let (observations, next_page_token) = page.cut(&revision, cells);
+        Ok(pb::ListEditionObservationsResponse {
+            observations,
+            next_page_token,
+            revision,
+        })
+    })
+    .await
+}
+
+fn edition_cells(inputs: &Inputs, dataset: &str, filter: &Filter) -> Vec<pb::EditionObservation> {
+    let mut leaves: Vec<_> = inputs
+        .leaves
+        .iter()
+        .filter_map(|(position, cells)| {
+            let node = inputs.fixed.nodes.get(*position)?;
+            Some((node.indicator.as_deref()?, node, cells))
+        })
+        .collect();
+    leaves.sort_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
+    let mut told = Vec::new();
+    for (indicator, node, cells) in leaves {
+        let selection = inputs.fixed.plan.selection(&node.id);
+        for (entity, cell) in inputs.fixed.entities.iter().zip(&cells.cells) {
+            let entity = entity.id.as_str();
+            if filter.matches(&CellRow { indicator, entity }) {
+                told.push(convert_edition::render_cell(
+                    dataset, indicator, entity, selection, cells, cell,
+                ));
+            }
+        }
+    }
+    told
+}
