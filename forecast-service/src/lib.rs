@@ -57,6 +57,9 @@ pub async fn serve(
         shutdown.await;
         ending.shut_down();
     };
-    let start = async |_| Ok(());
+    let start = async |store| {
+        let resumed = grpc::jobs::resume(&store, &jobs).await;
+        resumed.map_err(|fault| fault.message().to_owned())
+    };
     server::serve(settings, listener, shutdown, slot, routes, start).await
 }

@@ -18,6 +18,10 @@ use crate::{
     error::OrFault as _,
 };
 
+pub mod forecasts;
+
+pub use forecasts::{FORECASTS, Forecast, ForecastState};
+
 /// Markets, by (0, ID).
 pub const MARKETS: Table<Key, Stored<Market>> = Table::new(1, "markets");
 /// Points.
@@ -265,6 +269,3 @@ pub fn coordinate(hierarchy: &Hierarchy, series: &Series) -> String {
     let members: Vec<String> = hierarchy.key(series).members.into_values().collect();
     members.join("/")
 }
-
-/// Forecasts, by market uid and ID.
-pub const FORECASTS: Table<Key, Stored<()>> = Table::new(3, "forecasts");

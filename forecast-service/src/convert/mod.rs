@@ -4,6 +4,8 @@
 
 pub mod figures;
 pub mod filter;
+pub mod forecast;
+pub mod input;
 pub mod market;
 pub mod period;
 pub mod point;

@@ -17,7 +17,7 @@ use almanac_service_kit::{
     store::{Snapshot, Store},
 };
 
-use super::{compute::compute, series_count};
+use super::{compute::compute, outlook::ENGINE_VERSION, series_count};
 use crate::{
     convert::{
         self,
@@ -73,7 +73,7 @@ pub async fn solve_figures(
                 pb::solve_published_figures_response::Outcome::Conflict(conflict)
             }
         });
-        let engine_version = super::ENGINE_VERSION.to_string();
+        let engine_version = ENGINE_VERSION.to_string();
         Ok(pb::SolvePublishedFiguresResponse {
             revision,
             engine_version,

@@ -14,11 +14,19 @@ use tonic::{Request, Response, Status, service::Routes};
 use crate::{domain::hierarchy::Hierarchy, error::DOMAIN};
 
 pub mod compute;
+pub mod create;
 pub mod figures;
+pub mod forecasts;
+pub mod inputs;
+pub mod jobs;
 pub mod listing;
 pub mod markets;
+pub mod outlook;
 pub mod panel;
 pub mod points;
+pub mod series;
+pub mod values;
+pub mod verify;
 
 /// The service's own routes; the kit adds health and reflection.
 #[must_use]
@@ -90,28 +98,27 @@ service! {
         list_points: ListPointsRequest => pb::ListPointsResponse = listing::list_points;
         list_point_versions: ListPointVersionsRequest => pb::ListPointVersionsResponse =
             points::versions;
-        forecast_series: ForecastSeriesRequest => pb::ForecastSeriesResponse = unsupported;
-        get_forecast: GetForecastRequest => pb::Forecast = unsupported;
-        list_forecasts: ListForecastsRequest => pb::ListForecastsResponse = unsupported;
-        withdraw_forecast: WithdrawForecastRequest => pb::Forecast = unsupported;
+        forecast_series: ForecastSeriesRequest => pb::ForecastSeriesResponse = series::forecast_series;
+        get_forecast: GetForecastRequest => pb::Forecast = forecasts::get;
+        list_forecasts: ListForecastsRequest => pb::ListForecastsResponse = forecasts::list;
+        withdraw_forecast: WithdrawForecastRequest => pb::Forecast = forecasts::withdraw;
         list_forecast_values: ListForecastValuesRequest => pb::ListForecastValuesResponse =
-            unsupported;
-        verify_forecast: VerifyForecastRequest => pb::VerifyForecastResponse = unsupported;
+            values::list;
+        verify_forecast: VerifyForecastRequest => pb::VerifyForecastResponse = verify::verify;
         solve_published_figures: SolvePublishedFiguresRequest =>
             pb::SolvePublishedFiguresResponse = figures::solve_figures;
         summarize_growth: SummarizeGrowthRequest => pb::SummarizeGrowthResponse =
             unsupported;
     }
     jobs {
-        create_forecast: CreateForecastRequest => pb::Forecast = unsupported_job;
-        cancel_forecast: CancelForecastRequest => pb::Forecast = unsupported_job;
+        create_forecast: CreateForecastRequest => pb::Forecast = create::create;
+        cancel_forecast: CancelForecastRequest => pb::Forecast = create::cancel;
     }
 }
 
-const ENGINE_VERSION: u32 = 1;
 async fn unsupported<Q, R>(_: &Store, _: Q) -> Result<R, Fault> {
-    Err(Fault::unsupported("method", "it"))
-}
-async fn unsupported_job<Q, R>(_: &Store, _: &Jobs, _: Q) -> Result<R, Fault> {
-    Err(Fault::unsupported("method", "it"))
+    Err(Fault::unsupported(
+        "SummarizeGrowth",
+        "the growth of markets",
+    ))
 }

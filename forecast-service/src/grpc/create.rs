@@ -1,0 +1,237 @@
+//! CreateForecast and CancelForecast.
+
+use std::time::Duration;
+
+use almanac_proto::{
+    common::v1::ErrorReason as Common,
+    forecast::v1::{self as pb, ErrorReason},
+};
+use almanac_service_kit::{
+    consistency,
+    fault::{Fault, Violations},
+    jobs::Jobs,
+    name,
+    resource::{Stored, find, identify},
+    store::{Read as _, Snapshot, Store, Transaction},
+    write::{Intent, write},
+};
+use tonic::Code;
+
+use super::{
+    compute::compute,
+    forecasts::{DEFAULT_WAIT, Forecasts, MAX_WAIT, current, put},
+    inputs::Inputs,
+    jobs::{self, Target},
+    outlook::{ENGINE_VERSION, Outlook},
+};
+use crate::{
+    convert::{self, forecast as wire},
+    error::OrFault as _,
+    store::{
+        FORECASTS, Forecast, ForecastState, MarketView,
+        forecasts::{Plan, UNFINISHED},
+    },
+};
+
+/// What is known of a forecast before it is created.
+struct Preview {
+    /// The plan, its cut-off settled.
+    plan: Plan,
+    display_name: String,
+    labels: std::collections::BTreeMap<String, String>,
+    notes: String,
+    /// Digests of inputs and result, where they had to be known.
+    digests: Option<(String, String)>,
+}
+
+/// CreateForecast.
+///
+/// What cannot be forecast is refused before anything is written, so that its ID stays free.
+///
+/// # Errors
+/// INVALID_ARGUMENT, NOT_FOUND for the market, ALREADY_EXISTS, FAILED_PRECONDITION for the data,
+/// ABORTED (RESULT_DIGEST_MISMATCH).
+pub async fn create(
+    store: &Store,
+    jobs: &Jobs,
+    request: pb::CreateForecastRequest,
+) -> Result<pb::Forecast, Fault> {
+    let [market] = name::parse("parent", &request.parent, convert::MARKET)?;
+    let mut violations = Violations::new();
+    let (id, validate_only) = (&request.request_id, request.validate_only);
+    let intent = Intent::new(
+        "CreateForecast",
+        &request,
+        id,
+        validate_only,
+        &mut violations,
+    );
+    violations.id("forecast_id", &request.forecast_id);
+    let wait = wait(request.wait.as_ref(), &mut violations);
+    let read = consistency::snapshot(store, request.consistency.as_ref()).await?;
+    let target = Target {
+        market,
+        forecast: request.forecast_id.clone(),
+    };
+    let data_revision = store.token(read.revision());
+    let expected = request.expected_result_digest.clone();
+    let exists = find::<Forecasts>(&store.latest(), &target.parents(), &target.forecast).is_ok();
+    // One that exists is answered by the transaction: the same request again, or refused.
+    let full = !exists && (validate_only || !expected.is_empty());
+    let preview = preview(
+        read,
+        target.market.clone(),
+        request,
+        full,
+        exists,
+        violations,
+    )
+    .await?;
+    let digests = preview.digests.clone();
+    let (tokens, at) = (store.clone(), target.clone());
+    let answer = write(store, intent, move |tx| {
+        insert(&tokens, tx, &at, preview, (data_revision, expected))
+    })
+    .await?;
+    if validate_only {
+        let (input_digest, result_digest) = digests.unwrap_or_default();
+        let engine_version = ENGINE_VERSION.to_string();
+        return Ok(pb::Forecast {
+            input_digest,
+            result_digest,
+            engine_version,
+            ..answer
+        });
+    }
+    jobs::start(store, jobs, &target);
+    jobs.wait(&target.name(), wait).await;
+    current(store, &target.parents(), &target.forecast)
+}
+
+fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -> Duration {
+    let Some(wait) = wait else {
+        return DEFAULT_WAIT;
+    };
+    match Duration::try_from(*wait) {
+        Ok(wait) if wait <= MAX_WAIT => wait,
+        _ => {
+            let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
+            violations.push("wait", Common::FieldInvalid, text);
+            DEFAULT_WAIT
+        }
+    }
+}
+
+/// Checks the request against the data; computes the result where `full`.
+async fn preview(
+    read: Snapshot,
+    market: String,
+    request: pb::CreateForecastRequest,
+    full: bool,
+    exists: bool,
+    mut violations: Violations,
+) -> Result<Preview, Fault> {
+    compute(move |caller| {
+        let market = MarketView::load(&read, &market)?;
+        let frequency = market.body.frequency;
+        let draft = wire::parse(
+            request.forecast.as_ref(),
+            "forecast",
+            frequency,
+            &mut violations,
+        );
+        violations.finish()?;
+        let draft = draft.ok_or_else(|| Fault::internal(&"refused without a violation"))?;
+        let (display_name, labels) = (draft.display_name, draft.labels);
+        let (plan, notes) = draft.body;
+        if exists {
+            return Ok(Preview {
+                plan,
+                display_name,
+                labels,
+                notes,
+                digests: None,
+            });
+        }
+        let inputs = Inputs::gather(&read, &market, &plan, caller)?;
+        let digests = match full {
+            true => {
+                let outlook = Outlook::compute(&inputs, caller)?;
+                check_digest(&request.expected_result_digest, &outlook.result_digest)?;
+                Some((outlook.input_digest, outlook.result_digest))
+            }
+            false => None,
+        };
+        Ok(Preview {
+            plan: inputs.fixed.plan,
+            display_name,
+            labels,
+            notes,
+            digests,
+        })
+    })
+    .await
+}
+
+/// # Errors
+/// ABORTED (RESULT_DIGEST_MISMATCH) if a digest is expected and it is another one.
+pub fn check_digest(expected: &str, found: &str) -> Result<(), Fault> {
+    if expected.is_empty() || expected == found {
+        return Ok(());
+    }
+    let text = format!("the result has digest {found}, not {expected}: the data changed");
+    let fault = Fault::new(Code::Aborted, ErrorReason::ResultDigestMismatch, text);
+    Err(fault
+        .with("result_digest", found)
+        .with("expected_result_digest", expected))
+}
+
+fn insert(
+    store: &Store,
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    preview: Preview,
+    (data_revision, expected_result_digest): (String, String),
+) -> Result<pb::Forecast, Fault> {
+    let parents = target.parents();
+    let key = (target.scope(tx)?, target.forecast.clone());
+    if tx.get(&FORECASTS, &key).or_fault()?.is_some() {
+        return Err(Fault::already_exists(&target.name()));
+    }
+    let body = Forecast {
+        state: ForecastState::Creating,
+        notes: preview.notes,
+        plan: preview.plan,
+        data_revision,
+        expected_result_digest,
+        outcome: None,
+    };
+    let stored = Stored {
+        uid: tx.allocate_uid(),
+        create_time: tx.time().nanoseconds(),
+        display_name: preview.display_name,
+        labels: preview.labels,
+        body,
+    };
+    tx.put(&UNFINISHED, &key, &target.market).or_fault()?;
+    put(store, tx, &parents, &target.forecast, stored)
+}
+
+/// CancelForecast.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a malformed name, NOT_FOUND.
+pub async fn cancel(
+    store: &Store,
+    jobs: &Jobs,
+    request: pb::CancelForecastRequest,
+) -> Result<pb::Forecast, Fault> {
+    let (parents, id) = identify::<Forecasts>("name", &request.name)?;
+    let mut violations = Violations::new();
+    violations.request_id(&request.request_id);
+    violations.finish()?;
+    find::<Forecasts>(&store.latest(), &parents, &id)?;
+    jobs.cancel(&request.name);
+    jobs.wait(&request.name, DEFAULT_WAIT).await;
+    current(store, &parents, &id)
+}

@@ -1,0 +1,178 @@
+//! What a forecast is computed from: gathered from the market, or read back as it was stored.
+
+use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
+use almanac_service_kit::{
+    fault::Fault,
+    plain::{control::Control, period::Period},
+    store::{Read, Snapshot},
+};
+use tonic::Code;
+
+use super::{listing::MAX_LISTED_SERIES, panel::Panel, series_count};
+use crate::{
+    domain::hierarchy::Hierarchy,
+    error::OrFault as _,
+    store::{
+        MarketView,
+        forecasts::{FixedInputs, HISTORIES, History, INPUTS, Plan},
+    },
+};
+
+/// Most numbers of a forecast: means and limits of every series.
+pub const MAX_NUMBERS: usize = 20_000_000;
+
+/// Everything that goes into a forecast.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// Dimensions and plan.
+    pub fixed: FixedInputs,
+    /// The dimensions, crossed.
+    pub hierarchy: Hierarchy,
+    /// The history of each leaf, in order.
+    pub histories: Vec<History>,
+}
+
+impl Inputs {
+    /// Gathers the inputs of a plan as the market holds them.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION (NO_POINTS, SERIES_STALE), INVALID_ARGUMENT for what is too large.
+    pub fn gather(
+        read: &Snapshot,
+        market: &MarketView,
+        plan: &Plan,
+        control: &dyn Control,
+    ) -> Result<Self, Fault> {
+        check_size(&market.hierarchy, plan)?;
+        let end = plan.last_period.map_or(i64::MAX, Period::ordinal);
+        let panel = Panel::load(read, market, (i64::MIN, end), control)?;
+        let last = cut_off(&panel, market, plan)?;
+        let ahead = i64::from(plan.horizon);
+        if last.offset(ahead).is_none() {
+            let text = format!("{} periods after {last} leave the calendar", plan.horizon);
+            return Err(Fault::field(
+                "forecast.horizon",
+                ErrorReason::HorizonInvalid,
+                text,
+            ));
+        }
+        let end = last.ordinal();
+        let histories = (0..market.hierarchy.leaf_count())
+            .map(|leaf| history(&panel, leaf, end))
+            .collect();
+        let fixed = FixedInputs {
+            dimensions: market.hierarchy.dimensions(),
+            plan: Plan {
+                last_period: Some(last),
+                ..plan.clone()
+            },
+            last_period: last,
+        };
+        Ok(Self {
+            fixed,
+            hierarchy: market.hierarchy.clone(),
+            histories,
+        })
+    }
+
+    /// The inputs of a published forecast.
+    ///
+    /// # Errors
+    /// A fault of the store, or of the service where something is missing.
+    pub fn stored(read: &Snapshot, uid: u64) -> Result<Self, Fault> {
+        let fixed = read.get(&INPUTS, &uid).or_fault()?;
+        let fixed = fixed
+            .ok_or_else(|| Fault::internal(&"a forecast lacks its inputs"))?
+            .value;
+        let hierarchy = fixed.hierarchy()?;
+        let mut histories = Vec::with_capacity(hierarchy.leaf_count());
+        for row in read.scan(&HISTORIES, &(uid,)) {
+            histories.push(row.or_fault()?.1.value);
+        }
+        if histories.len() != hierarchy.leaf_count() {
+            return Err(Fault::internal(&"a forecast lacks a history"));
+        }
+        Ok(Self {
+            fixed,
+            hierarchy,
+            histories,
+        })
+    }
+
+    /// Number of points with a value.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.histories
+            .iter()
+            .map(|history| history.values.iter().flatten().count())
+            .sum()
+    }
+}
+
+fn history(panel: &Panel, leaf: usize, end: i64) -> History {
+    let Some(values) = panel.leaves.get(&leaf) else {
+        return History {
+            first: end,
+            values: Vec::new(),
+        };
+    };
+    let first = values.keys().next().copied().unwrap_or(end);
+    let values = (first..=end)
+        .map(|ordinal| values.get(&ordinal).copied())
+        .collect();
+    History { first, values }
+}
+
+fn check_size(hierarchy: &Hierarchy, plan: &Plan) -> Result<(), Fault> {
+    let per_series = plan.horizon as usize * (1 + 2 * plan.levels.len());
+    let series = series_count(hierarchy).filter(|count| *count <= MAX_LISTED_SERIES);
+    let numbers = series.and_then(|count| count.checked_mul(per_series));
+    if numbers.is_some_and(|numbers| numbers <= MAX_NUMBERS) {
+        return Ok(());
+    }
+    let text = format!(
+        "the forecast would have more than {MAX_NUMBERS} numbers; a shorter horizon or fewer \
+         levels make it smaller"
+    );
+    Err(Fault::field("forecast.horizon", Common::TooManyItems, text))
+}
+
+/// The cut-off of a plan: as said, or the last period in which every leaf has a value.
+fn cut_off(panel: &Panel, market: &MarketView, plan: &Plan) -> Result<Period, Fault> {
+    if panel.points == 0 {
+        let text = "no leaf of the market has a value up to the cut-off";
+        return Err(Fault::new(
+            Code::FailedPrecondition,
+            ErrorReason::NoPoints,
+            text,
+        ));
+    }
+    let leaves = market.hierarchy.leaf_count();
+    let whole = panel.sums(&market.hierarchy, &market.hierarchy.root());
+    let (last, complete) = match (plan.last_period, whole.keys().next_back()) {
+        (Some(period), _) => (period.ordinal(), whole.contains_key(&period.ordinal())),
+        (None, Some(&ordinal)) => (ordinal, true),
+        (None, None) => {
+            let newest = panel
+                .leaves
+                .values()
+                .filter_map(|values| values.keys().next_back());
+            (newest.max().copied().unwrap_or_default(), false)
+        }
+    };
+    let period = market.period(last)?;
+    if complete {
+        return Ok(period);
+    }
+    let stale = (0..leaves).find(|&leaf| panel.value(leaf, last).is_none());
+    let series = stale.and_then(|leaf| market.hierarchy.leaf_at(leaf));
+    let label = series
+        .map(|series| market.hierarchy.label(&series))
+        .unwrap_or_default();
+    let text =
+        format!("{label:?} has no value in {period}; write it, or choose another last_period");
+    let fault = Fault::new(Code::FailedPrecondition, ErrorReason::SeriesStale, text);
+    Err(fault
+        .with("series", label)
+        .with("period", period.to_string()))
+}

@@ -1,0 +1,278 @@
+//! The work behind CreateForecast: it goes on when the caller goes away, and is taken up again
+//! when the service starts anew.
+
+use std::sync::Arc;
+
+use almanac_proto::forecast::v1::ErrorReason;
+use almanac_service_kit::{
+    fault::Fault,
+    jobs::{Job, Jobs},
+    name::join,
+    plain::control::Control as _,
+    resource::{Kind as _, find},
+    store::{Read, Store, TransactError, Transaction},
+    write::store_fault,
+};
+use prost::Message as _;
+use tonic::Code;
+
+use super::{
+    compute::compute,
+    create::check_digest,
+    forecasts::Forecasts,
+    inputs::Inputs,
+    outlook::{ENGINE_VERSION, Outlook},
+};
+use crate::{
+    error::{DOMAIN, OrFault as _},
+    store::{
+        FORECASTS, ForecastState, MarketView,
+        forecasts::{HISTORIES, History, INPUTS, Outcome, SeriesValues, UNFINISHED, VALUES},
+    },
+};
+
+/// About how many bytes one transaction writes; the store takes up to 64 MiB.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// The forecast that a job makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// ID of the market.
+    pub market: String,
+    /// ID of the forecast.
+    pub forecast: String,
+}
+
+impl Target {
+    /// The forecast's resource name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        join(&[("markets", &self.market), ("forecasts", &self.forecast)])
+    }
+
+    /// The IDs before its own.
+    #[must_use]
+    pub fn parents(&self) -> Vec<String> {
+        vec![self.market.clone()]
+    }
+
+    /// The uid of its market.
+    ///
+    /// # Errors
+    /// NOT_FOUND for the market.
+    pub fn scope(&self, read: &impl Read) -> Result<u64, Fault> {
+        Forecasts::scope(read, &self.parents())
+    }
+}
+
+/// Takes up every forecast that was being created when the service stopped.
+///
+/// # Errors
+/// A fault of the store.
+pub async fn resume(store: &Store, jobs: &Jobs) -> Result<(), Fault> {
+    let read = store.latest();
+    let targets = compute(move |_| {
+        let rows = read.scan(&UNFINISHED, &());
+        let targets = rows.map(|row| {
+            let ((_, forecast), market) = row.or_fault()?;
+            Ok(Target {
+                market: market.value,
+                forecast,
+            })
+        });
+        targets.collect::<Result<Vec<Target>, Fault>>()
+    })
+    .await?;
+    for target in targets {
+        tracing::info!(forecast = target.name(), "resuming");
+        start(store, jobs, &target);
+    }
+    Ok(())
+}
+
+/// Starts the job of a forecast, unless it runs or the forecast is final.
+pub fn start(store: &Store, jobs: &Jobs, target: &Target) {
+    let (store, target) = (store.clone(), target.clone());
+    jobs.start(&target.name(), move |job| async move {
+        if let Err(fault) = publish(&store, &target, &job).await {
+            let (forecast, error) = (target.name(), fault.message());
+            tracing::error!(forecast, error, "not published");
+        }
+    });
+}
+
+/// Computes the forecast and writes it, or why it failed.
+async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), Fault> {
+    let found = find::<Forecasts>(&store.latest(), &target.parents(), &target.forecast)?;
+    let (uid, body) = (found.value.uid, found.value.body);
+    if body.state != ForecastState::Creating {
+        return Ok(());
+    }
+    let revision = store.parse_token(&body.data_revision).or_fault()?;
+    let read = store.at(revision).or_fault()?;
+    let (work, market) = (Arc::clone(job), target.market.clone());
+    let computed = compute(move |_| {
+        let market = MarketView::load(&read, &market)?;
+        let inputs = Inputs::gather(&read, &market, &body.plan, &*work)?;
+        let outlook = Outlook::compute(&inputs, &*work)?;
+        check_digest(&body.expected_result_digest, &outlook.result_digest)?;
+        Ok((inputs, outlook))
+    })
+    .await;
+    let at = target.clone();
+    match computed {
+        Ok((inputs, outlook)) => save(store, target, uid, inputs, outlook).await,
+        Err(_) if job.is_cancelled() => {
+            let text = "its creation was cancelled";
+            let fault = Fault::new(Code::Cancelled, ErrorReason::ForecastCancelled, text);
+            transact(store, move |tx| failed(tx, &at, uid, fault)).await
+        }
+        // Told to stop without being cancelled: the service ends, and the next start resumes.
+        Err(_) if job.check().is_err() => Ok(()),
+        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault)).await,
+    }
+}
+
+async fn transact(
+    store: &Store,
+    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+) -> Result<(), Fault> {
+    match store.transact(effect).await {
+        Ok(_) => Ok(()),
+        Err(TransactError::Aborted(fault)) => Err(fault),
+        Err(TransactError::Store(error)) => Err(store_fault(&error)),
+        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
+    }
+}
+
+/// Writes inputs and values in several commits, which nobody reads before the last one says that
+/// the forecast is published. A job that is taken up again writes the same once more.
+async fn save(
+    store: &Store,
+    target: &Target,
+    uid: u64,
+    inputs: Inputs,
+    outlook: Outlook,
+) -> Result<(), Fault> {
+    let outcome = Outcome {
+        input_digest: outlook.input_digest,
+        result_digest: outlook.result_digest,
+        engine_version: ENGINE_VERSION,
+        publish_time: 0,
+        series: number(outlook.series.len()),
+        leaves: number(inputs.histories.len()),
+        points: inputs.points() as u64,
+    };
+    let bytes = |history: &History| history.values.len() * 9 + 64;
+    for (first, chunk) in chunks(inputs.histories, bytes) {
+        transact(store, move |tx| {
+            chunk
+                .iter()
+                .zip(first..)
+                .try_for_each(|(history, position)| {
+                    tx.put(&HISTORIES, &(uid, number(position)), history)
+                        .or_fault()
+                })
+        })
+        .await?;
+    }
+    for (first, chunk) in chunks(outlook.series, SeriesValues::bytes) {
+        transact(store, move |tx| {
+            chunk
+                .iter()
+                .zip(first..)
+                .try_for_each(|(values, position)| {
+                    tx.put(&VALUES, &(uid, number(position)), values).or_fault()
+                })
+        })
+        .await?;
+    }
+    let (at, fixed) = (target.clone(), inputs.fixed);
+    transact(store, move |tx| {
+        tx.put(&INPUTS, &uid, &fixed).or_fault()?;
+        let outcome = Outcome {
+            publish_time: tx.time().nanoseconds(),
+            ..outcome
+        };
+        finish(tx, &at, uid, ForecastState::Published, Some(outcome))
+    })
+    .await
+}
+
+/// Cuts items into chunks of about [`CHUNK_BYTES`], each with the position of its first.
+fn chunks<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(usize, Vec<T>)> {
+    let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
+    let mut left = 0;
+    for (position, item) in items.into_iter().enumerate() {
+        let size = bytes(&item);
+        match chunks.last_mut() {
+            Some((_, chunk)) if left >= size => chunk.push(item),
+            _ => {
+                chunks.push((position, vec![item]));
+                left = CHUNK_BYTES;
+            }
+        }
+        left = left.saturating_sub(size);
+    }
+    chunks
+}
+
+fn failed(tx: &mut Transaction<'_>, target: &Target, uid: u64, fault: Fault) -> Result<(), Fault> {
+    // The details of a fault's status are an encoded google.rpc.Status; there always are some.
+    let status = fault.into_status(DOMAIN);
+    let encoded = match status.details() {
+        [] => {
+            let (code, message) = (status.code().into(), status.message().to_owned());
+            let details = Vec::new();
+            tonic_types::pb::Status {
+                code,
+                message,
+                details,
+            }
+            .encode_to_vec()
+        }
+        details => details.to_vec(),
+    };
+    finish(tx, target, uid, ForecastState::Failed(encoded), None)
+}
+
+/// Ends a forecast that is still being created.
+fn finish(
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    uid: u64,
+    state: ForecastState,
+    outcome: Option<Outcome>,
+) -> Result<(), Fault> {
+    let mut stored = find::<Forecasts>(tx, &target.parents(), &target.forecast)?.value;
+    if stored.uid != uid || stored.body.state != ForecastState::Creating {
+        return Err(Fault::internal(
+            &"a forecast became final while it was computed",
+        ));
+    }
+    let key = (target.scope(tx)?, target.forecast.clone());
+    stored.body.state = state;
+    stored.body.outcome = outcome;
+    tx.delete(&UNFINISHED, &key).or_fault()?;
+    tx.put(&FORECASTS, &key, &stored).or_fault()
+}
+
+/// A count or position below a million.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_hold_everything_in_order() {
+        let sizes = vec![CHUNK_BYTES / 2, CHUNK_BYTES / 2, 1, CHUNK_BYTES * 2, 3];
+        let chunks = chunks(sizes.clone(), |size| *size);
+        let starts: Vec<usize> = chunks.iter().map(|(start, _)| *start).collect();
+        assert_eq!(starts, [0, 2, 3, 4]);
+        let all: Vec<usize> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
+        assert_eq!(all, sizes);
+    }
+}

@@ -1,0 +1,32 @@
+//! ForecastSeries: one series in, its forecast out, nothing stored.
+
+use almanac_proto::forecast::v1 as pb;
+use almanac_service_kit::{fault::Fault, store::Store};
+
+use super::{
+    compute::compute,
+    outlook::{ENGINE_VERSION, one},
+};
+use crate::convert::{forecast, input};
+
+/// ForecastSeries.
+///
+/// # Errors
+/// INVALID_ARGUMENT with every violation, FAILED_PRECONDITION for results out of range.
+pub async fn forecast_series(
+    _store: &Store,
+    request: pb::ForecastSeriesRequest,
+) -> Result<pb::ForecastSeriesResponse, Fault> {
+    compute(move |caller| {
+        let question = input::parse(&request)?;
+        let values = one(&question, caller)?;
+        let periods = question
+            .last_period()
+            .map(|last| forecast::periods(last, question.horizon as usize));
+        Ok(pb::ForecastSeriesResponse {
+            forecast: Some(forecast::render_values(values, periods.unwrap_or_default())),
+            engine_version: ENGINE_VERSION.to_string(),
+        })
+    })
+    .await
+}
