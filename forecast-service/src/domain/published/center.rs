@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use almanac_service_kit::plain::control::Control;
 
 use super::entropy::{KKT_TOLERANCE, Measure, Minimum, minimize};
-use super::interior::{find, roomier};
+use super::interior::{REACHES, find, roomier};
 use super::lp::{LpError, Polyhedron, Row, dot};
 use super::prior::{self, Prior};
 use super::system::System;
@@ -108,16 +108,23 @@ fn nearest(
         &prior.spread
     };
     let set = in_units(set, &offset, unit);
-    let interior = find(&set, nonnegative, control)?
-        .ok_or_else(|| LpError::Numerical("the figures lost their points".to_owned()))?;
-    let roomy = roomier(&interior, nonnegative, control)?;
-    let mut minimum = minimize(unit, measure, &interior, roomy.as_deref(), control)?;
-    if minimum.kkt > KKT_TOLERANCE {
-        return Err(LpError::Numerical(format!(
-            "the central estimate misses its optimality conditions by {:e}",
-            minimum.kkt
-        )));
+    let mut minimum = None;
+    for reach in REACHES {
+        let interior = find(&set, nonnegative, reach, control)?
+            .ok_or_else(|| LpError::Numerical("the figures lost their points".to_owned()))?;
+        let roomy = roomier(&interior, nonnegative, control)?;
+        let found = minimize(unit, measure, &interior, roomy.as_deref(), control)?;
+        let done = found.kkt <= KKT_TOLERANCE;
+        minimum = Some(found);
+        if done {
+            break;
+        }
     }
+    let Some(mut minimum) = minimum.filter(|m| m.kkt <= KKT_TOLERANCE) else {
+        return Err(LpError::Numerical(
+            "the central estimate misses its optimality conditions".to_owned(),
+        ));
+    };
     for ((value, offset), unit) in minimum.point.iter_mut().zip(&offset).zip(unit) {
         *value = offset + unit * *value;
     }

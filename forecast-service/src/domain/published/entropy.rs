@@ -19,7 +19,8 @@
 //!
 //! with t growing, a step to the boundary at most, and backtracking on the residual. The slacks s
 //! are unknowns of their own: computed as h - G u they would lose all digits where they matter
-//! most. u > 0 needs no inequality: the slope of phi is infinite at 0. Each step factors one positive definite
+//! most. Where u > 0, u >= [`FLOOR`] is one of the inequalities: the slope of phi is infinite at 0,
+//! but optima far below that, which Newton steps reach only by halving, are of no use to anyone. Each step factors one positive definite
 //! matrix of the size of z (Cholesky). Logarithms are `libm`'s; sums run in order.
 //!
 //! # Accuracy
@@ -46,6 +47,10 @@ const SHRINK: f64 = 10.0;
 const NEAR_BOUNDARY: f64 = 0.99;
 const SMALLEST_STEP: f64 = 1e-10;
 const SMALLEST_SLACK: f64 = 1e-12;
+/// Products of slack and multiplier to start from; one is enough for nearly every problem.
+const STARTS: [f64; 4] = [1e-2, 1.0, 1e-4, 1e-6];
+/// No unknown is estimated below this part of its prior unless the figures force it to zero.
+const FLOOR: f64 = 1e-9;
 /// Pivots of the equations below this part of the largest count as zero.
 const RANK_TOLERANCE: f64 = 1e-9;
 /// Rows added to a matrix between two looks at the control.
@@ -122,6 +127,7 @@ pub(super) fn minimize(
             .limits
             .iter()
             .map(|l| Inequality::new(l, &dense(&l.form), &interior.point, &place))
+            .chain(floors(measure, free.len()))
             .collect(),
         now: Iterate {
             u: DVector::from_iterator(free.len(), free.iter().map(|&u| interior.point[u])),
@@ -134,7 +140,14 @@ pub(super) fn minimize(
         let other: Vec<f64> = free.iter().map(|&u| other[u]).collect();
         state.move_toward(&other);
     }
-    state.run(control)?;
+    let start = state.now.clone();
+    for product in STARTS {
+        state.now = start.clone();
+        state.run(product, control)?;
+        if state.kkt(&state.now) <= KKT_TOLERANCE {
+            break;
+        }
+    }
     let mut point = interior.point.clone();
     for (value, &unknown) in state.now.u.iter().zip(&free) {
         point[unknown] = *value;
@@ -163,6 +176,19 @@ fn null_space(rows: &[DVector<f64>], size: usize) -> DMatrix<f64> {
     let mut transposed = DMatrix::identity(size, size);
     qr.q_tr_mul(&mut transposed);
     transposed.rows(rank, size - rank).transpose()
+}
+
+/// u >= [`FLOOR`], where unknowns have a sign.
+fn floors(measure: Measure, size: usize) -> impl Iterator<Item = Inequality> {
+    let signs = match measure {
+        Measure::Entropy => size,
+        Measure::Squares => 0,
+    };
+    (0..signs).map(move |n| {
+        let mut row = DVector::zeros(size);
+        row[n] = -1.0;
+        Inequality { row, limit: -FLOOR }
+    })
 }
 
 /// row'u <= limit over the free unknowns.
@@ -243,11 +269,12 @@ impl State {
         }
     }
 
-    fn start(&mut self) {
+    /// Starts where every slack times its multiplier is the same.
+    fn start(&mut self, product: f64) {
         let room = self.room(&self.now.u);
         self.now.slacks = room.iter().map(|slack| slack.max(SMALLEST_SLACK)).collect();
         let slacks = self.now.slacks.iter();
-        self.now.multipliers = slacks.map(|slack| 1e-2 / slack.max(1e-2)).collect();
+        self.now.multipliers = slacks.map(|slack| product / slack).collect();
     }
 
     fn slope(&self, u: &DVector<f64>) -> DVector<f64> {
@@ -295,8 +322,8 @@ impl State {
         sum.sqrt()
     }
 
-    fn run(&mut self, control: &dyn Control) -> Result<(), LpError> {
-        self.start();
+    fn run(&mut self, product: f64, control: &dyn Control) -> Result<(), LpError> {
+        self.start(product);
         let mut best = (self.kkt(&self.now), self.now.clone());
         for _ in 0..MAX_STEPS {
             control.check()?;

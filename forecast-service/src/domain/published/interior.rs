@@ -6,15 +6,16 @@
 //! of linear inequalities by a single linear program", MIT Sloan WP 1674-85, 1985): over the cone
 //! of the rows, x scaled by s >= 1, maximize the sum of t with slack >= t and 0 <= t <= 1. At the
 //! optimum t is 1 where some point has slack and 0 where none has, and x / s has all the slack
-//! at once. Bounding s makes slacks below 5e-8, relative, count as none.
+//! at once. Bounding s by a reach makes slacks below its half inverse, relative, count as none.
 
 use almanac_service_kit::plain::control::Control;
 
 use super::lp::{End, LpError, Optimum, Polyhedron, Row, dot};
 use super::system::{Form, sum};
 
-/// The largest scale of the cone.
-const LARGEST_SCALE: f64 = 1e7;
+/// Largest scales of the cone, the first for nearly every set. Sets that are thinner still in
+/// some directions than a step of the estimate can resolve are flattened by the next.
+pub(super) const REACHES: [f64; 3] = [1e7, 1e5, 1e4];
 
 /// What is less than this, where unknowns are about one, comes from rounding.
 const NOISE: f64 = 1e-13;
@@ -43,6 +44,7 @@ pub(super) struct Interior {
 pub(super) fn find(
     set: &Polyhedron,
     nonnegative: bool,
+    reach: f64,
     control: &dyn Control,
 ) -> Result<Option<Interior>, LpError> {
     let Optimum::At { point, .. } = set.extreme(&[], End::Least, control)? else {
@@ -50,7 +52,7 @@ pub(super) fn find(
     };
     let set = &around(set, &point);
     let (mut equations, limits) = split(set);
-    let Some(marked) = always_active(set, &equations, &limits, nonnegative, control)? else {
+    let Some(marked) = always_active(set, &equations, &limits, nonnegative, reach, control)? else {
         return Ok(None);
     };
     let mut free_limits = Vec::new();
@@ -137,13 +139,14 @@ fn always_active(
     equations: &[(Form, f64)],
     limits: &[Limit],
     nonnegative: bool,
+    reach: f64,
     control: &dyn Control,
 ) -> Result<Option<Marked>, LpError> {
     let unknowns = set.bounds.len();
     let signs = if nonnegative { unknowns } else { 0 };
     let scale = unknowns;
     let mut cone = Polyhedron::new(unknowns, nonnegative);
-    cone.bounds.push((1.0, LARGEST_SCALE));
+    cone.bounds.push((1.0, reach));
     cone.bounds
         .resize(unknowns + 1 + limits.len() + signs, (0.0, 1.0));
     for (form, value) in equations {

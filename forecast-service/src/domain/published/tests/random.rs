@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::super::entropy::{Measure, minimize};
-use super::super::interior::{find, roomier};
+use super::super::interior::{REACHES, find, roomier};
 use super::super::lp::{Polyhedron, Row, dot};
 use super::super::system::Form;
 use super::*;
@@ -299,7 +299,7 @@ proptest! {
             };
             set.rows.push(Row { form, lower, upper });
         }
-        let interior = find(&set, !signed, &Unlimited).unwrap().unwrap();
+        let interior = find(&set, !signed, REACHES[0], &Unlimited).unwrap().unwrap();
         let room = roomier(&interior, !signed, &Unlimited).unwrap();
         let measure = if signed { Measure::Squares } else { Measure::Entropy };
         let minimum = minimize(&weights, measure, &interior, room.as_deref(), &Unlimited).unwrap();
