@@ -17,6 +17,7 @@ pub mod compute;
 pub mod create;
 pub mod figures;
 pub mod forecasts;
+pub mod growth;
 pub mod inputs;
 pub mod jobs;
 pub mod listing;
@@ -108,17 +109,10 @@ service! {
         solve_published_figures: SolvePublishedFiguresRequest =>
             pb::SolvePublishedFiguresResponse = figures::solve_figures;
         summarize_growth: SummarizeGrowthRequest => pb::SummarizeGrowthResponse =
-            unsupported;
+            growth::summarize;
     }
     jobs {
         create_forecast: CreateForecastRequest => pb::Forecast = create::create;
         cancel_forecast: CancelForecastRequest => pb::Forecast = create::cancel;
     }
-}
-
-async fn unsupported<Q, R>(_: &Store, _: Q) -> Result<R, Fault> {
-    Err(Fault::unsupported(
-        "SummarizeGrowth",
-        "the growth of markets",
-    ))
 }

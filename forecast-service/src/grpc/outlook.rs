@@ -1,10 +1,13 @@
 //! From inputs to forecasts and their digests: the one way that previews, jobs, replays and
 //! series sent in take. Everything that the forecast domain computes is called from here.
 
+use almanac_proto::forecast::v1::NodeGrowthSummary;
 use almanac_service_kit::{fault::Fault, plain::control::Control};
 
-use super::inputs::Inputs;
-use crate::{convert::input::SeriesQuestion, store::forecasts::SeriesValues};
+use super::{growth::Span, inputs::Inputs};
+use crate::{
+    convert::input::SeriesQuestion, domain::hierarchy::Series, store::forecasts::SeriesValues,
+};
 
 /// Version of the numerical definitions.
 pub const ENGINE_VERSION: u32 = 1;
@@ -50,4 +53,17 @@ pub fn stored_digest(inputs: &Inputs, stored: &[SeriesValues]) -> Result<String,
 pub fn one(question: &SeriesQuestion, control: &dyn Control) -> Result<SeriesValues, Fault> {
     let _ = (question, control);
     Err(Fault::unsupported("method", "the models of forecasts"))
+}
+
+/// How each of some series grows, and what that means to the whole.
+///
+/// # Errors
+/// UNIMPLEMENTED until the domain has growth.
+pub fn growth(
+    span: &Span,
+    series: &[Series],
+    control: &dyn Control,
+) -> Result<Vec<NodeGrowthSummary>, Fault> {
+    let _ = (span, series, control);
+    Err(Fault::unsupported("source", "the growth of markets"))
 }
