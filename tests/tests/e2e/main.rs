@@ -1,0 +1,25 @@
+//! End-to-end tests: both services through real clients, one story a file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and figures that were stored come back to the bit"
+)]
+
+mod asem;
+mod bad_framework;
+mod bad_input;
+mod bad_market;
+mod edition_life;
+mod exactly_once;
+mod forecast_life;
+mod health;
+mod observations;
+mod processes;
+mod published_figures;
+mod python;
+mod standard_methods;
+mod support;
+mod world_cities;
