@@ -6,14 +6,19 @@
 use almanac_proto::{Reason as _, common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
 use almanac_service_kit::{
     fault::{Fault, Violations},
-    plain::{control::Stopped, period::PeriodError},
+    plain::{
+        control::Stopped,
+        period::{Frequency, PeriodError},
+    },
     store::StoreError,
     write::store_fault,
 };
 use tonic::Code;
 
 use crate::domain::{
-    hierarchy::{HierarchyProblem, SeriesFault},
+    bottom_up::ForecastFault,
+    hierarchy::{Hierarchy, HierarchyProblem, SeriesFault},
+    models::ModelFault,
     published::{Place, QuestionFault, QuestionProblem, SolveError},
 };
 
@@ -131,5 +136,70 @@ fn question_reason(problem: &QuestionProblem) -> &'static str {
         | QuestionProblem::EmptySum
         | QuestionProblem::UnusableFactor { .. } => ErrorReason::FigureInvalid.wire_name(),
         QuestionProblem::UnusablePrior { .. } => ErrorReason::PriorInvalid.wire_name(),
+    }
+}
+
+/// The season that a series has by its frequency; none for years and weeks, which say it.
+#[must_use]
+pub fn season_of(frequency: Frequency) -> Option<u32> {
+    match frequency {
+        Frequency::Yearly | Frequency::Weekly => None,
+        Frequency::HalfYearly
+        | Frequency::Quarterly
+        | Frequency::Monthly
+        | Frequency::Daily
+        | Frequency::Hourly => u32::try_from(frequency.season_length()).ok(),
+    }
+}
+
+/// A method needs a season and there is none.
+#[must_use]
+pub fn season_required(field: &str) -> Fault {
+    let text = "is required: the series has no season of its own";
+    Fault::field(field, ErrorReason::SeasonLengthRequired, text)
+}
+
+fn model_reason(fault: &ModelFault) -> ErrorReason {
+    match fault {
+        ModelFault::TooShort { .. } => ErrorReason::SeriesTooShort,
+        ModelFault::Missing { .. } => ErrorReason::SeriesGaps,
+        ModelFault::TooLarge => ErrorReason::ResultOutOfRange,
+    }
+}
+
+fn with_numbers(told: Fault, fault: &ModelFault) -> Fault {
+    match fault {
+        ModelFault::TooShort { needed, .. } => told.with("needed", needed.to_string()),
+        ModelFault::Missing { back } => told.with("periods_before_last", back.to_string()),
+        ModelFault::TooLarge => told,
+    }
+}
+
+/// Why a series that a request brings was not forecast.
+#[must_use]
+pub fn series(fault: &ModelFault) -> Fault {
+    let (reason, text) = (model_reason(fault), fault.to_string());
+    let told = match fault {
+        ModelFault::TooShort { .. } => Fault::field("series.values", reason, text),
+        ModelFault::Missing { .. } => Fault::field("series.missing", reason, text),
+        ModelFault::TooLarge => Fault::new(Code::FailedPrecondition, reason, text),
+    };
+    with_numbers(told, fault)
+}
+
+/// Why a market was not forecast.
+#[must_use]
+pub fn forecast(fault: &ForecastFault, hierarchy: &Hierarchy) -> Fault {
+    match fault {
+        ForecastFault::Stopped(stopped) => self::stopped(*stopped),
+        ForecastFault::Leaf { leaf, fault } => {
+            let series = hierarchy.leaf_at(*leaf);
+            let label = series
+                .map(|series| hierarchy.label(&series))
+                .unwrap_or_default();
+            let text = format!("{label:?}: {fault}");
+            let told = Fault::new(Code::FailedPrecondition, model_reason(fault), text);
+            with_numbers(told, fault).with("series", label)
+        }
     }
 }

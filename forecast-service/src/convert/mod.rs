@@ -5,6 +5,7 @@
 pub mod figures;
 pub mod filter;
 pub mod forecast;
+pub mod growth;
 pub mod input;
 pub mod market;
 pub mod period;

@@ -55,6 +55,18 @@ pub struct Span {
     pub end: Vec<Option<f64>>,
 }
 
+impl Span {
+    /// The sum over the leaves below a series in both periods; none where one is missing.
+    #[must_use]
+    pub fn ends(&self, series: &Series) -> convert::growth::Ends {
+        let sum = |values: &[Option<f64>]| {
+            let mut leaves = self.hierarchy.leaves_of(series);
+            leaves.try_fold(0.0, |sum, leaf| Some(sum + (*values.get(leaf)?)?))
+        };
+        (sum(&self.start), sum(&self.end))
+    }
+}
+
 /// Where values come from.
 enum Origin {
     Market(String),
@@ -100,8 +112,12 @@ pub async fn summarize(
         };
         let series = series(&request.series, &span.hierarchy, unknown)?;
         let total_size = i32::try_from(series.len()).unwrap_or(i32::MAX);
-        let summaries = outlook::growth(&span, &series, caller)?;
-        let (summaries, next_page_token) = page.cut(&revision, summaries);
+        let summaries = outlook::summarize(&span, &series, caller)?;
+        let (kept, next_page_token) = page.cut(&revision, summaries);
+        let kept = kept.into_iter();
+        let summaries = kept
+            .map(|one| convert::growth::render(one, &span.hierarchy))
+            .collect();
         Ok(pb::SummarizeGrowthResponse {
             summaries,
             next_page_token,

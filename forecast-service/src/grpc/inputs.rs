@@ -67,6 +67,7 @@ impl Inputs {
                 ..plan.clone()
             },
             last_period: last,
+            nonnegative: market.body.nonnegative,
         };
         Ok(Self {
             fixed,

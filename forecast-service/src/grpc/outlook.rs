@@ -1,16 +1,22 @@
 //! From inputs to forecasts and their digests: the one way that previews, jobs, replays and
-//! series sent in take. Everything that the forecast domain computes is called from here.
+//! series sent in take.
 
-use almanac_proto::forecast::v1::NodeGrowthSummary;
 use almanac_service_kit::{fault::Fault, plain::control::Control};
 
 use super::{growth::Span, inputs::Inputs};
+pub use crate::domain::digest::ENGINE_VERSION;
 use crate::{
-    convert::input::SeriesQuestion, domain::hierarchy::Series, store::forecasts::SeriesValues,
+    convert::{growth::Summary, input::SeriesQuestion},
+    domain::{
+        bottom_up::{self, LeafHistory, Question, bottom_up, forecast_one},
+        digest::{InputForm, ResultForm, input_digest, result_digest},
+        growth::{self, growth, share},
+        hierarchy::Series,
+        models,
+    },
+    error,
+    store::forecasts::{Interval, Method, Model, Reconciliation, SeriesValues},
 };
-
-/// Version of the numerical definitions.
-pub const ENGINE_VERSION: u32 = 1;
 
 /// A forecast of every series, with what it is known by.
 #[derive(Debug, Clone)]
@@ -27,43 +33,184 @@ impl Outlook {
     /// Forecasts every series of a market.
     ///
     /// # Errors
-    /// UNIMPLEMENTED until the domain has the models.
+    /// See [`error::forecast`]; INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
     pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Self, Fault> {
-        let _ = (inputs, control);
-        Err(Fault::unsupported(
-            "forecast.method",
-            "the models of forecasts",
-        ))
+        let plan = &inputs.fixed.plan;
+        let own = error::season_of(inputs.fixed.last_period.frequency());
+        let model = model(plan.method, own, "forecast.method")?;
+        let question = Question {
+            model,
+            horizon: plan.horizon as usize,
+            levels: &plan.levels,
+            nonnegative: inputs.fixed.nonnegative,
+        };
+        let histories: Vec<LeafHistory<'_>> = inputs
+            .histories
+            .iter()
+            .map(|history| LeafHistory {
+                first: history.first,
+                values: &history.values,
+            })
+            .collect();
+        let hierarchy = &inputs.hierarchy;
+        let found = bottom_up(hierarchy, &histories, &question, control)
+            .map_err(|fault| error::forecast(&fault, hierarchy))?;
+        let series: Vec<SeriesValues> = found
+            .into_iter()
+            .zip(hierarchy.all_series())
+            .map(|(outlook, one)| {
+                let named = hierarchy.is_leaf(&one).then_some(model);
+                values(outlook, named)
+            })
+            .collect();
+        let result_digest = digest(&series);
+        Ok(Self {
+            input_digest: digest_of_inputs(inputs, model),
+            result_digest,
+            series,
+        })
     }
 }
 
-/// The digest of means and intervals as they are stored.
-///
-/// # Errors
-/// UNIMPLEMENTED until the domain has the digests.
-pub fn stored_digest(inputs: &Inputs, stored: &[SeriesValues]) -> Result<String, Fault> {
-    let _ = (inputs, stored);
-    Err(Fault::unsupported("name", "the digests of forecasts"))
+/// The domain's model of a method; `own` is the season that the series itself has.
+fn model(method: Method, own: Option<u32>, field: &str) -> Result<models::Model, Fault> {
+    match method {
+        Method::Naive => Ok(models::Model::Naive),
+        Method::Drift => Ok(models::Model::Drift),
+        Method::SeasonalNaive(length) => match length.or(own).filter(|length| *length >= 2) {
+            Some(length) => Ok(models::Model::SeasonalNaive {
+                season_length: length as usize,
+            }),
+            None => Err(error::season_required(&format!(
+                "{field}.seasonal_naive.season_length"
+            ))),
+        },
+    }
+}
+
+fn values(outlook: bottom_up::Outlook, model: Option<models::Model>) -> SeriesValues {
+    let intervals = outlook.intervals.into_iter().map(|limits| Interval {
+        level: limits.level,
+        lower: limits.lower,
+        upper: limits.upper,
+    });
+    let spread = match outlook.residual_sd {
+        Some(_) => format!(
+            "its intervals rest on {} one-step errors",
+            outlook.residuals
+        ),
+        None => "there are too few values to tell the spread of its errors".to_owned(),
+    };
+    let model = model.map(|model| Model {
+        name: model.name(),
+        reasons: vec!["the request names this method".to_owned(), spread],
+        residual_standard_deviation: outlook.residual_sd,
+    });
+    SeriesValues {
+        means: outlook.means,
+        intervals: intervals.collect(),
+        model,
+    }
+}
+
+fn digest_of_inputs(inputs: &Inputs, model: models::Model) -> String {
+    let (plan, last) = (&inputs.fixed.plan, inputs.fixed.last_period);
+    let form = InputForm {
+        dimensions: &inputs.fixed.dimensions,
+        method: &model.name(),
+        reconciliation: match plan.reconciliation {
+            Reconciliation::BottomUp => "bottom_up",
+        },
+        horizon: plan.horizon,
+        last_period: &last.to_string(),
+        nonnegative: inputs.fixed.nonnegative,
+        levels: &plan.levels,
+    };
+    let histories = inputs.histories.iter();
+    input_digest(
+        &form,
+        histories.map(|history| (last.ordinal() - history.first, history.values.as_slice())),
+    )
+}
+
+/// The digest of means and intervals.
+#[must_use]
+pub fn digest(series: &[SeriesValues]) -> String {
+    let forms = series.iter().map(|one| ResultForm {
+        means: &one.means,
+        intervals: &one.intervals,
+    });
+    result_digest(forms, |interval| {
+        (interval.level, &interval.lower, &interval.upper)
+    })
 }
 
 /// Forecasts one series.
 ///
 /// # Errors
-/// UNIMPLEMENTED until the domain has the models.
-pub fn one(question: &SeriesQuestion, control: &dyn Control) -> Result<SeriesValues, Fault> {
-    let _ = (question, control);
-    Err(Fault::unsupported("method", "the models of forecasts"))
+/// See [`error::series`]; INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
+pub fn one(question: &SeriesQuestion) -> Result<SeriesValues, Fault> {
+    let frequency = question.first.map(|first| first.frequency());
+    let own = question
+        .season_length
+        .or_else(|| error::season_of(frequency?));
+    let model = model(question.method, own, "method")?;
+    let asked = Question {
+        model,
+        horizon: question.horizon as usize,
+        levels: &question.levels,
+        nonnegative: false,
+    };
+    let outlook = forecast_one(&question.values, &asked).map_err(|fault| error::series(&fault))?;
+    Ok(values(outlook, Some(model)))
 }
 
 /// How each of some series grows, and what that means to the whole.
 ///
 /// # Errors
-/// UNIMPLEMENTED until the domain has growth.
-pub fn growth(
+/// CANCELLED once nobody waits.
+pub fn summarize(
     span: &Span,
     series: &[Series],
     control: &dyn Control,
-) -> Result<Vec<NodeGrowthSummary>, Fault> {
-    let _ = (span, series, control);
-    Err(Fault::unsupported("source", "the growth of markets"))
+) -> Result<Vec<Summary>, Fault> {
+    let periods = span.to.periods_since(span.from).unwrap_or(1);
+    let periods = u32::try_from(periods).unwrap_or(1);
+    let whole = span.ends(&span.hierarchy.root());
+    let dimensions = span.hierarchy.key(&span.hierarchy.root()).members.len();
+    let mut summaries = Vec::with_capacity(series.len());
+    for one in series {
+        control.check().map_err(error::stopped)?;
+        let (start, end) = span.ends(one);
+        let shares = |(s, e): (Option<f64>, Option<f64>)| (share(start, s), share(end, e));
+        let parents = (0..dimensions).filter_map(|dimension| {
+            let parent = span.hierarchy.parent(one, dimension)?;
+            let ends = span.ends(&parent);
+            let points = growth::contribution(start, end, ends.0);
+            Some((
+                dimension,
+                parent,
+                shares(ends),
+                points.filter(|_| ends.1.is_some()),
+            ))
+        });
+        let points = growth::contribution(start, end, whole.0).filter(|_| whole.1.is_some());
+        summaries.push(Summary {
+            series: one.clone(),
+            ends: (start, end),
+            growth: growth(start, end, periods),
+            share_of_total: shares(whole),
+            parents: parents.collect(),
+            contribution: points,
+            rank: None,
+        });
+    }
+    let percents: Vec<Option<f64>> = summaries
+        .iter()
+        .map(|summary| summary.growth.percent)
+        .collect();
+    for (summary, rank) in summaries.iter_mut().zip(growth::ranks(&percents)) {
+        summary.rank = rank;
+    }
+    Ok(summaries)
 }

@@ -17,9 +17,9 @@ pub async fn forecast_series(
     _store: &Store,
     request: pb::ForecastSeriesRequest,
 ) -> Result<pb::ForecastSeriesResponse, Fault> {
-    compute(move |caller| {
+    compute(move |_| {
         let question = input::parse(&request)?;
-        let values = one(&question, caller)?;
+        let values = one(&question)?;
         let periods = question
             .last_period()
             .map(|last| forecast::periods(last, question.horizon as usize));

@@ -113,6 +113,8 @@ pub struct FixedInputs {
     pub plan: Plan,
     /// The cut-off.
     pub last_period: Period,
+    /// Whether values below 0 make no sense in the market.
+    pub nonnegative: bool,
 }
 
 impl FixedInputs {
