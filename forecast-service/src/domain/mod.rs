@@ -3,10 +3,11 @@
 //! Results are the same bits on every machine: sums run in a fixed order, transcendental
 //! functions and powers come from `libm`, nothing iterates over a hash table.
 
+pub mod bottom_up;
+pub mod digest;
 pub mod growth;
 pub mod hierarchy;
 pub mod models;
-pub mod published;
-pub mod bottom_up;
-pub mod digest;
 pub mod normal;
+pub mod probe;
+pub mod published;

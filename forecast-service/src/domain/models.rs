@@ -189,8 +189,8 @@ impl Fitted {
 #[must_use]
 pub fn residual_sd(residuals: &[Option<f64>], parameters: usize) -> Option<f64> {
     let present = residuals.iter().flatten();
-    let (count, sum) = present.fold((0, 0.0), |(n, sum), e| (n + 1, sum + e * e));
-    let freedom = (count as usize)
+    let (count, sum) = present.fold((0_usize, 0.0), |(n, sum), e| (n + 1, sum + e * e));
+    let freedom = count
         .checked_sub(parameters)
         .filter(|freedom| *freedom > 0)?;
     Some(libm::sqrt(sum / freedom as f64)).filter(|sd| sd.is_finite())

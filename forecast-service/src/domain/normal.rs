@@ -3,6 +3,11 @@
 //! Method: Wichura, M. J. (1988), Algorithm AS 241, routine PPND16, Applied Statistics 37(3),
 //! 477-484: three rational approximations, relative accuracy about 1e-16. Cost: O(1).
 
+#![expect(
+    clippy::excessive_precision,
+    reason = "the coefficients as they were published"
+)]
+
 /// Numerator and denominator of a rational function, coefficients ascending; the denominator's
 /// constant is 1.
 type Rational = ([f64; 8], [f64; 7]);

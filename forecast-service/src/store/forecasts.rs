@@ -174,7 +174,11 @@ impl SeriesValues {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let numbers = self.means.len() * (1 + 2 * self.intervals.len());
-        let text = self.model.iter().flat_map(|model| &model.reasons).map(String::len);
+        let text = self
+            .model
+            .iter()
+            .flat_map(|model| &model.reasons)
+            .map(String::len);
         numbers * size_of::<f64>() + text.sum::<usize>() + 64
     }
 }

@@ -341,3 +341,89 @@ fn soak() {
     }
     assert_eq!(failed, 0);
 }
+
+#[test]
+#[ignore = "tells how long questions near the limits take"]
+fn timing() {
+    for (leaves, printed) in [(50, 100), (100, 200), (230, 460)] {
+        let names: Vec<String> = (0..leaves).map(|n| format!("m{n:03}")).collect();
+        let groups: Vec<String> = (0..leaves / 10).map(|n| format!("g{n:02}")).collect();
+        let mut members = vec![("asia", "")];
+        members.extend(groups.iter().map(|g| (g.as_str(), "asia")));
+        let parents = (0..leaves).map(|n| groups[n % groups.len()].as_str());
+        members.extend(names.iter().map(String::as_str).zip(parents));
+        let market = Hierarchy::new(&[tree("region", &members)]).unwrap();
+        let mut random = Random(7);
+        let truth: Vec<[f64; 2]> = (0..leaves)
+            .map(|_| {
+                let start = 1.0 + 99.0 * random.next();
+                [start, start * (1.0 + 2.0 * random.next())]
+            })
+            .collect();
+        let sum = |key: &SeriesKey, when: usize| {
+            let series = market.series(key).unwrap();
+            market
+                .leaves_of(&series)
+                .map(|leaf| {
+                    let member = &market.key(&market.leaf_at(leaf).unwrap()).members["region"];
+                    truth[member[1..].parse::<usize>().unwrap()][when]
+                })
+                .sum::<f64>()
+        };
+        let mut figures = Vec::new();
+        let nodes: Vec<&str> = members.iter().map(|(id, _)| *id).collect();
+        for n in 0..printed {
+            let member = nodes[(n * 7) % nodes.len()];
+            let (start, end) = (sum(&key(member), 0), sum(&key(member), 1));
+            let id = format!("f{n}");
+            figures.push(match n % 3 {
+                0 => value(
+                    &id,
+                    member,
+                    "2023",
+                    PrintedNumber::rounded(&format!("{start:.1}")),
+                ),
+                1 => value(
+                    &id,
+                    member,
+                    "2028",
+                    PrintedNumber::rounded(&format!("{end:.0}")),
+                ),
+                _ => growth(
+                    &id,
+                    member,
+                    PrintedNumber::rounded(&format!("{:.1}", (end / start - 1.0) * 100.0)),
+                ),
+            });
+        }
+        figures.push(value(
+            "total",
+            "asia",
+            "2023",
+            PrintedNumber::rounded(&format!("{:.0}", sum(&key("asia"), 0))),
+        ));
+        figures.push(value(
+            "end",
+            "asia",
+            "2028",
+            PrintedNumber::rounded(&format!("{:.0}", sum(&key("asia"), 1))),
+        ));
+        for wrong in [false, true] {
+            if wrong {
+                figures.push(value("wrong", "asia", "2023", PrintedNumber::rounded("1")));
+            }
+            let started = std::time::Instant::now();
+            let told = match solve(&ask(&market, &figures), &Unlimited) {
+                Ok(Answer::Feasible(s)) => format!(
+                    "{} unknowns, {} nodes, {} opened",
+                    s.unknowns,
+                    s.nodes.len(),
+                    s.center.opened.len()
+                ),
+                Ok(Answer::Conflicting(c)) => c.summary,
+                Err(error) => format!("{error}"),
+            };
+            println!("{} figures: {:?} {told}", figures.len(), started.elapsed());
+        }
+    }
+}
