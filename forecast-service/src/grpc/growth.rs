@@ -23,7 +23,6 @@ use super::{
     compute::compute,
     forecasts::{Forecasts, not_published},
     inputs::Inputs,
-    listing::MAX_LISTED_SERIES,
     outlook,
     panel::Panel,
     series_count,
@@ -37,6 +36,8 @@ use crate::{
 
 /// Most series that a request may name.
 pub const MAX_SERIES: usize = 1000;
+/// Most series of a tree that is summarized as a whole: ranks compare each with each.
+pub const MAX_SUMMARIES: usize = 20_000;
 /// How many series are looked at between two looks at the control.
 const CHECK_EVERY: usize = 1024;
 
@@ -261,8 +262,8 @@ fn series(
 ) -> Result<Vec<Series>, Fault> {
     let mut violations = Violations::new();
     if wire.is_empty() {
-        if series_count(hierarchy).is_none_or(|count| count > MAX_LISTED_SERIES) {
-            let text = format!("the tree has more than {MAX_LISTED_SERIES} series; name some");
+        if series_count(hierarchy).is_none_or(|count| count > MAX_SUMMARIES) {
+            let text = format!("the tree has more than {MAX_SUMMARIES} series; name some");
             violations.push("series", ErrorReason::DimensionsTooLarge, text);
         }
         violations.finish()?;
