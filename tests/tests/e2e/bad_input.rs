@@ -327,8 +327,8 @@ async fn what_a_ranking_may_be_asked() {
     let unset = pb::ListRankingResultsRequest::default();
     invalid(
         client.list_ranking_results(unset).await,
-        "FIELD_REQUIRED",
-        "source",
+        "ONEOF_UNSET",
+        "source.source",
     );
     let source = Some(pb::RankingSource::default());
     let unset = pb::ListRankingResultsRequest {

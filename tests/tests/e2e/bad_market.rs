@@ -181,7 +181,7 @@ async fn bad_forecasts_are_told_where_they_are() {
         method: None,
         ..good.clone()
     };
-    invalid(make(none).await, "FIELD_REQUIRED", "forecast.method");
+    invalid(make(none).await, "ONEOF_UNSET", "forecast.method.method");
     let unset = pb::Forecast {
         method: Some(pb::ForecastMethod::default()),
         ..good.clone()

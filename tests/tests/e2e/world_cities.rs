@@ -7,10 +7,11 @@ use almanac_proto::{
     ranking::v1::{self as pb, observation::State},
 };
 use almanac_tests::{data, wire};
+use tonic::Code;
 
 use crate::support::{
     DATASET, INDEX, RankingClient, edition_request, entity_request, id_of, index_request,
-    indicator_request, ranking, write,
+    indicator_request, ranking, refused, write,
 };
 
 async fn load(client: &mut RankingClient, data: &data::Cities) {
@@ -275,9 +276,6 @@ async fn scorecard(
         entity: "atlantis".to_owned(),
         peer_count: None,
     };
-    crate::support::invalid(
-        client.get_scorecard(unknown).await,
-        "ENTITY_UNKNOWN",
-        "entity",
-    );
+    let answer = client.get_scorecard(unknown).await;
+    refused(answer, Code::FailedPrecondition, "ENTITY_NOT_RANKED", "");
 }

@@ -318,7 +318,14 @@ pub(crate) fn attributions() -> Outcome<Vec<String>> {
         .iter()
         .map(|of| format!("{} [{}]", of.attribution, of.license))
         .collect();
-    Ok(owed.into_iter().collect())
+    let names = "City names: GeoNames (geonames.org) [CC-BY-4.0]";
+    let routes = "This ranking contains information from OpenFlights \
+                  (https://openflights.org/data), made available under the Open Database License \
+                  1.0: tests/data/cities/odbl/README.md";
+    Ok(owed
+        .into_iter()
+        .chain([names.to_owned(), routes.to_owned()])
+        .collect())
 }
 
 /// Says which data the index is over.

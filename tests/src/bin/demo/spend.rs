@@ -238,22 +238,34 @@ async fn write_path(client: &mut Client, feasible: &pb::Feasible) -> Outcome<()>
 }
 
 async fn print_path(client: &mut Client) -> Outcome<()> {
-    heading("The path 2023 to 2028 as stored (US$ bn, estimates; Asia is summed)")?;
+    heading(
+        "The path as stored (US$ bn, estimates with exact limits at both ends; Asia is summed)",
+    )?;
     let points = list(client, true).await?;
     let mut header = vec!["Region"];
     header.extend(YEARS);
+    header.extend(["Limits 2023", "Limits 2028"]);
     let mut table = Table::new(&header);
     for (of, name) in REGIONS {
-        let mut row = vec![name.to_owned()];
-        for period in YEARS {
+        let found = |period: &str| {
             let mut found = points.iter().filter(|point| point.period == period);
-            let point = found.find(|point| wire::region_of(point.series.as_ref()) == of);
-            let value = point.and_then(|point| match point.state {
+            found.find(|point| wire::region_of(point.series.as_ref()) == of)
+        };
+        let mut row = vec![name.to_owned()];
+        row.extend(YEARS.map(|period| {
+            let value = found(period).and_then(|point| match point.state {
                 Some(State::Value(value)) => Some(value),
                 _ => None,
             });
-            row.push(number(value, 2));
-        }
+            number(value, 2)
+        }));
+        row.extend([FIRST, LAST].map(|period| {
+            let bounds = found(period).and_then(|point| point.bounds);
+            bounds.map_or_else(
+                || "–".to_owned(),
+                |bounds| limits(bounds.lower, bounds.upper, 2),
+            )
+        }));
         table.row(row);
     }
     Ok(table.print()?)
