@@ -4,6 +4,16 @@
 //! Who uses whom: `main` → this file → [`grpc`] → {[`convert`], [`store`], [`error`]} →
 //! [`domain`], which is plain computation.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "tests compare bits and make small numbers up"
+    )
+)]
+
 use std::{future::Future, sync::Arc};
 
 use almanac_proto::forecast::DESCRIPTORS;

@@ -26,12 +26,15 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+/// A function of one number, and its name.
+type Control = (&'static str, fn(f64) -> f64);
+
 /// The platform's transcendental functions, which choose their code by the processor.
 #[expect(
     clippy::disallowed_methods,
     reason = "the control has to be what differs between processors"
 )]
-fn controls() -> [(&'static str, fn(f64) -> f64); 5] {
+fn controls() -> [Control; 5] {
     [
         ("exp", |x| (x * 0.01).exp()),
         ("ln", |x| (1.0 + x).ln()),

@@ -203,7 +203,8 @@ impl Polyhedron {
                 .map(|&(u, c)| (variables[u], c * scales.columns[u] * scale))
                 .collect();
             let (lower, upper) = (row.lower * scale, row.upper * scale);
-            if lower >= upper && lower <= upper {
+            // An exact figure: both limits are the same number.
+            if lower.total_cmp(&upper).is_eq() {
                 problem.add_constraint(terms, ComparisonOp::Eq, lower);
                 continue;
             }
