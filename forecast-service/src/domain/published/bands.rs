@@ -23,7 +23,7 @@ use super::lp::{End, LpError, Optimum, Polyhedron, Row, dot};
 use super::system::{Constraint, System, sum};
 
 /// Rounds after which the figures left all get the same part.
-const MAX_ROUNDS: usize = 16;
+const MAX_ROUNDS: usize = 6;
 /// Steps of the fractional program; five or six are usual.
 const MAX_STEPS: usize = 40;
 /// A fall of the part below this, relative to it, ends the steps.

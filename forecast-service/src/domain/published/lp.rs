@@ -18,14 +18,15 @@ use thiserror::Error;
 
 use super::system::Form;
 
+mod scales;
+
+use scales::{Scales, exponent, power_of_two};
+
 /// By how much a row may be missed, relative to the size of its numbers.
 pub const TOLERANCE: f64 = 1e-9;
 
 /// The tolerance of programs that cannot be decided at [`TOLERANCE`].
 const LAST_TOLERANCE: f64 = 3e-8;
-
-/// Rounds of scaling: the exponents settle in three or four.
-const SCALING_ROUNDS: usize = 6;
 
 /// lower <= form <= upper.
 #[derive(Debug, Clone)]
@@ -112,12 +113,6 @@ const ATTEMPTS: [Attempt; 6] = {
     ]
 };
 
-/// Powers of two for rows and columns.
-struct Scales {
-    rows: Vec<f64>,
-    columns: Vec<f64>,
-}
-
 impl Polyhedron {
     pub(super) fn new(unknowns: usize, nonnegative: bool) -> Self {
         let least = if nonnegative { 0.0 } else { f64::NEG_INFINITY };
@@ -140,7 +135,7 @@ impl Polyhedron {
         end: End,
         control: &dyn Control,
     ) -> Result<Optimum, LpError> {
-        let scales = self.scales();
+        let scales = Scales::of(self);
         let mut trouble = String::new();
         for attempt in ATTEMPTS {
             control.check()?;
@@ -243,60 +238,11 @@ impl Polyhedron {
         }
         worst
     }
-
-    fn scales(&self) -> Scales {
-        let mut rows = vec![0_i32; self.rows.len()];
-        let mut columns = vec![0_i32; self.bounds.len()];
-        for _ in 0..SCALING_ROUNDS {
-            for (row, own) in self.rows.iter().zip(&mut rows) {
-                let entries = row.form.iter().map(|&(u, c)| exponent(c) + columns[u]);
-                let sides = [row.lower, row.upper].into_iter().filter(|s| has_size(*s));
-                *own = centered(entries.chain(sides.map(exponent)));
-            }
-            let mut spans: Vec<Option<(i32, i32)>> = vec![None; columns.len()];
-            for (row, own) in self.rows.iter().zip(&rows) {
-                for &(unknown, coefficient) in &row.form {
-                    let size = exponent(coefficient) + own;
-                    let (low, high) = spans[unknown].unwrap_or((size, size));
-                    spans[unknown] = Some((low.min(size), high.max(size)));
-                }
-            }
-            for (own, span) in columns.iter_mut().zip(spans) {
-                *own = span.map_or(0, |(low, high)| centered([low, high].into_iter()));
-            }
-        }
-        Scales {
-            rows: rows.into_iter().map(power_of_two).collect(),
-            columns: columns.into_iter().map(power_of_two).collect(),
-        }
-    }
 }
 
 /// The sum of a linear form at a point, in the order of its terms.
 pub(super) fn dot(form: &[(usize, f64)], point: &[f64]) -> f64 {
     form.iter().fold(0.0, |sum, &(u, c)| sum + c * point[u])
-}
-
-fn has_size(side: f64) -> bool {
-    side.is_finite() && side.abs() > 0.0
-}
-
-/// The binary exponent of a number; 0 for zero.
-fn exponent(value: f64) -> i32 {
-    libm::frexp(value).1
-}
-
-fn power_of_two(exponent: i32) -> f64 {
-    // Far inside the range of f64, whatever the input.
-    libm::ldexp(1.0, exponent.clamp(-300, 300))
-}
-
-/// Minus the middle between the extreme exponents.
-fn centered(exponents: impl Iterator<Item = i32>) -> i32 {
-    let span = exponents.fold(None, |span: Option<(i32, i32)>, e| {
-        Some(span.map_or((e, e), |(low, high)| (low.min(e), high.max(e))))
-    });
-    span.map_or(0, |(low, high)| -(low + high).div_euclid(2))
 }
 
 #[cfg(test)]

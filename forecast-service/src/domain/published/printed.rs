@@ -187,6 +187,7 @@ fn complaint(text: &str) -> PrintedFault {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "ends are exact, to the bit")]
 mod tests {
     use super::*;
 

@@ -116,7 +116,7 @@ fn limits_are_told() {
     assert_eq!(told(&ask(&market, &[])), ["question: there are no figures"]);
     let one = value("v", "asia", "2023", PrintedNumber::rounded("1"));
     let many = vec![one.clone(); MAX_FIGURES + 1];
-    assert!(told(&ask(&market, &many))[0].contains("more than 500"));
+    assert!(told(&ask(&market, &many))[0].contains("more than 300"));
     let nodes = vec![key("rest"); MAX_ANSWERS + 1];
     let question = Question {
         nodes: &nodes,
