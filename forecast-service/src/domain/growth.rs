@@ -103,7 +103,7 @@ mod tests {
     fn closed_forms() {
         let doubled = growth(Some(19.0), Some(42.0), 5);
         assert!((doubled.percent.unwrap() - 121.052_631_578_947_37).abs() < 1e-12);
-        assert!((doubled.cagr_percent.unwrap() - 17.192_764_8).abs() < 1e-6);
+        assert!((doubled.cagr_percent.unwrap() - 17.192_316_229_445_33).abs() < 1e-12);
         assert_eq!(share(Some(1.0), Some(4.0)), Some(25.0));
         assert_eq!(contribution(Some(1.0), Some(3.0), Some(4.0)), Some(50.0));
     }

@@ -137,8 +137,11 @@ impl Model {
             span,
             residuals: padded,
         };
-        if fitted.residual_sd().is_none() {
+        if fitted.residuals.iter().flatten().count() <= self.parameters() {
             return Err(ModelFault::TooShort { found, needed });
+        }
+        if fitted.residual_sd().is_none() {
+            return Err(ModelFault::TooLarge);
         }
         Ok(fitted)
     }
@@ -260,7 +263,9 @@ mod tests {
                 needed: 2
             })
         );
-        let large = fit(Model::Drift, &[0.0, 1e308, 1e308]);
-        assert_eq!(large.means(4), Err(ModelFault::TooLarge));
+        let large = [Some(0.0), Some(1e308), Some(-1e308)];
+        assert_eq!(Model::Naive.fit(&large), Err(ModelFault::TooLarge));
+        let steep = fit(Model::Drift, &[0.0, 1e150, 2e150]);
+        assert!(steep.means(3).is_ok());
     }
 }

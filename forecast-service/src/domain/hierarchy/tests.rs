@@ -1,3 +1,5 @@
+//! Tests of hierarchies.
+
 use proptest::prelude::*;
 
 use super::*;

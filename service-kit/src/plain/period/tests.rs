@@ -1,3 +1,5 @@
+//! Tests of periods.
+
 use proptest::prelude::*;
 
 use super::*;
