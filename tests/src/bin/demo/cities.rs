@@ -7,14 +7,14 @@ use std::{
 };
 
 use almanac_proto::{
-    common::v1::{Frequency, Missing, missing},
-    ranking::v1::{self as pb, observation::State, ranking_service_client::RankingServiceClient},
+    common::v1::Frequency,
+    ranking::v1::{self as pb, ranking_service_client::RankingServiceClient},
 };
 use almanac_tests::{Outcome, data, wire};
 use tonic::transport::Channel;
 
 use crate::{
-    During as _,
+    During as _, figures,
     table::{heading, step},
 };
 
@@ -40,8 +40,6 @@ pub(crate) const PILLARS: [(&str, &str, &str); 4] = [
     ("urban-connectivity", "Urban connectivity", "Connectivity"),
 ];
 
-const BATCH: usize = 300;
-
 /// Loads everything and defines the index.
 pub(crate) async fn load(client: &mut Client) -> Outcome<()> {
     heading("World cities: loading through gRPC")?;
@@ -50,7 +48,7 @@ pub(crate) async fn load(client: &mut Client) -> Outcome<()> {
     sources(client, &data).await?;
     indicators(client, &data).await?;
     entities(client, &data).await?;
-    observations(client, &data).await?;
+    figures::load(client, &data).await?;
     index(client, &data).await
 }
 
@@ -195,81 +193,6 @@ async fn entities(client: &mut Client, data: &data::Cities) -> Outcome<()> {
     Ok(step(&format!(
         "{count} cities, labeled by region, subregion, country and market"
     ))?)
-}
-
-fn observation(cell: &data::Cell) -> pb::Observation {
-    let state = match cell.value {
-        Some(value) => State::Value(value),
-        None => State::Missing(Missing {
-            reason: missing::Reason::NotReported.into(),
-            note: String::new(),
-        }),
-    };
-    pb::Observation {
-        source: format!("{DATASET}/sources/{}", cell.source),
-        state: Some(state),
-        ..wire::observation(
-            &format!("{DATASET}/indicators/{}", cell.indicator),
-            &format!("{DATASET}/entities/{}", cell.city),
-            &cell.period,
-            0.0,
-        )
-    }
-}
-
-type Cells = BTreeMap<(String, String, String), Option<State>>;
-
-async fn stored(client: &mut Client) -> Outcome<Cells> {
-    let mut cells = Cells::new();
-    let mut request = pb::ListObservationsRequest {
-        parent: DATASET.to_owned(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    loop {
-        let page = client.list_observations(request.clone()).await;
-        let page = page.during("listing the observations")?;
-        for of in page.observations {
-            cells.insert((of.indicator, of.entity, of.period), of.state);
-        }
-        if page.next_page_token.is_empty() {
-            return Ok(cells);
-        }
-        request.page_token = page.next_page_token;
-    }
-}
-
-async fn observations(client: &mut Client, data: &data::Cities) -> Outcome<()> {
-    let there = stored(client).await?;
-    let absent = data.cells.iter().map(observation).filter(|of| {
-        let key = (of.indicator.clone(), of.entity.clone(), of.period.clone());
-        there.get(&key) != Some(&of.state)
-    });
-    let absent: Vec<pb::Observation> = absent.collect();
-    let mut written = 0;
-    for batch in absent.chunks(BATCH) {
-        let request = pb::WriteObservationsRequest {
-            parent: DATASET.to_owned(),
-            observations: batch.to_vec(),
-            ..Default::default()
-        };
-        let answer = client
-            .write_observations(request)
-            .await
-            .during("writing observations")?;
-        written += answer.written_count;
-        step(&format!(
-            "{written:>5} of {} observations, each batch all or nothing",
-            absent.len()
-        ))?;
-    }
-    let kept = data.cells.len() - absent.len();
-    if kept > 0 {
-        step(&format!(
-            "{kept} observations were there already, with the same figures"
-        ))?;
-    }
-    Ok(())
 }
 
 async fn index(client: &mut Client, data: &data::Cities) -> Outcome<()> {

@@ -22,6 +22,7 @@ use tonic::Status;
 
 mod cities;
 mod edition;
+mod figures;
 mod gdp;
 mod next;
 mod spend;
