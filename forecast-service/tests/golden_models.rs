@@ -3,6 +3,12 @@
 //! The values are described in `reference/forecast/README.md` of the shared data; tolerance 1e-8
 //! as given there. statsforecast's `Drift` divides by another count and is no target.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and says what it skipped, in its helpers too"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -16,15 +16,9 @@ use crate::{
 /// INVALID_ARGUMENT (REVISION_UNKNOWN) for a token of another store or from the future,
 /// FAILED_PRECONDITION (REVISION_COMPACTED) for one that is gone.
 pub async fn snapshot(store: &Store, consistency: Option<&Consistency>) -> Result<Snapshot, Fault> {
-    let Some(consistency) = consistency else {
-        return Ok(store.latest());
-    };
-    match &consistency.requirement {
-        None => Err(Fault::field(
-            "consistency.requirement",
-            ErrorReason::OneofUnset,
-            "set at_least_revision, exact_revision or as_of, or leave out `consistency`",
-        )),
+    // Without a requirement, the newest committed state.
+    match consistency.and_then(|consistency| consistency.requirement.as_ref()) {
+        None => Ok(store.latest()),
         Some(Requirement::ExactRevision(token)) => {
             exact(store, "consistency.exact_revision", token)
         }

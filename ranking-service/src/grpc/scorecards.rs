@@ -4,10 +4,13 @@ use almanac_proto::{
     common::v1::ErrorReason as Common,
     ranking::v1::{self as pb, ErrorReason},
 };
-use almanac_service_kit::fault::{Fault, Violations};
+use almanac_service_kit::{
+    fault::{Fault, Violations},
+    resource::find,
+};
 use tonic::Code;
 
-use super::{App, compute, table::Subject};
+use super::{App, compute, entities::Entities, table::Subject};
 use crate::{
     compute::selection,
     convert::{ENTITY, reference, scorecard::Told},
@@ -22,7 +25,7 @@ const MAX_PEERS: i32 = 50;
 ///
 /// # Errors
 /// INVALID_ARGUMENT for what cannot be read, NOT_FOUND for edition or index,
-/// FAILED_PRECONDITION (ENTITY_NOT_RANKED) if the entity did not take part.
+/// FAILED_PRECONDITION (ENTITY_NOT_RANKED) if the entity exists and did not take part.
 pub async fn get(
     app: &App,
     request: pb::GetScorecardRequest,
@@ -45,11 +48,10 @@ pub async fn get(
     let revision = app.store()?.token(subject.read.revision());
     compute(move || {
         let (inputs, computed) = subject.computed()?;
-        let row = computed.entities.row(&entity).ok_or_else(|| {
-            let text = format!("entity {entity} does not take part in the ranking");
-            Fault::new(Code::FailedPrecondition, ErrorReason::EntityNotRanked, text)
-                .with("entity", &entity)
-        })?;
+        let row = computed
+            .entities
+            .row(&entity)
+            .ok_or_else(|| absent(&subject, &entity))?;
         let options = ScorecardOptions {
             peers: usize::try_from(peers).unwrap_or_default(),
             ..ScorecardOptions::default()
@@ -77,4 +79,24 @@ pub async fn get(
         })
     })
     .await
+}
+
+/// Why an entity has no scorecard: it does not exist, or did not take part.
+fn absent(subject: &Subject, entity: &str) -> Fault {
+    match find::<Entities>(
+        &subject.read,
+        std::slice::from_ref(&subject.dataset),
+        entity,
+    ) {
+        Err(fault) if fault.code() == Code::NotFound => {
+            let text = format!("entity {entity:?} does not exist in the dataset");
+            Fault::field("entity", ErrorReason::EntityUnknown, text)
+        }
+        Err(fault) => fault,
+        Ok(_) => {
+            let text = format!("entity {entity} does not take part in the ranking");
+            Fault::new(Code::FailedPrecondition, ErrorReason::EntityNotRanked, text)
+                .with("entity", entity)
+        }
+    }
 }

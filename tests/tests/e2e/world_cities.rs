@@ -277,5 +277,5 @@ async fn scorecard(
         peer_count: None,
     };
     let answer = client.get_scorecard(unknown).await;
-    refused(answer, Code::FailedPrecondition, "ENTITY_NOT_RANKED", "");
+    refused(answer, Code::InvalidArgument, "ENTITY_UNKNOWN", "entity");
 }
