@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory::Directory;
-use super::entry::{self, Commit, Pair};
+use super::entry::{self, Head, Pair};
 use super::error::StoreError;
 use super::frame;
 use super::high::{High, HighWriter};
@@ -22,6 +22,9 @@ use super::writer::LogWriter;
 const GROUP_BYTES: usize = 8 << 20;
 /// The longest that a group waits for as many callers as the one before had.
 const GATHER_LIMIT: Duration = Duration::from_millis(1);
+/// How long an acknowledged commit may be without a synced high-water mark. The mark only tells a
+/// damaged end of the log from a torn one; the log itself is durable before anything is answered.
+const MARK_DELAY: Duration = Duration::from_millis(50);
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
@@ -37,12 +40,16 @@ pub(super) struct Committer {
     pub(super) next_uid: u64,
     /// Bytes of log since the index was flushed.
     pub(super) unflushed: u64,
+    /// When the high-water mark was synced.
+    pub(super) marked: Instant,
     pub(super) failed: Option<StoreError>,
 }
 
 /// Transactions that become durable together.
 struct Group {
+    time: CommitTime,
     tip: Tip,
+    commits: u32,
     frames: Vec<u8>,
     pairs: Vec<Pair>,
     layer: GroupLayer,
@@ -50,9 +57,11 @@ struct Group {
 }
 
 impl Group {
-    fn after(tip: Tip) -> Self {
+    fn new(after: Tip, now: CommitTime) -> Self {
         Self {
-            tip,
+            time: now.max(after.time),
+            tip: after,
+            commits: 0,
             frames: Vec::new(),
             pairs: Vec::new(),
             layer: GroupLayer::default(),
@@ -60,24 +69,25 @@ impl Group {
         }
     }
 
-    /// Takes over what a closure wrote; the commit that it becomes.
-    fn add(&mut self, outcome: Outcome, revision: Revision, time: CommitTime, next_uid: u64) {
-        let commit = Commit {
-            revision,
-            time,
-            next_uid,
-            writes: transaction::writes(&outcome.writes),
+    /// Takes over what a closure wrote.
+    fn add(&mut self, outcome: Outcome, next_uid: u64) {
+        let head = Head {
+            revision: self.tip.revision.next(),
+            time: self.time,
+            group: self.commits,
         };
         let mut next = Tip {
-            revision,
-            time,
+            revision: head.revision,
+            time: head.time,
             next_uid,
             ..self.tip
         };
-        let mut pairs = entry::pairs(&commit, &mut next.set);
-        next.pairs += pairs.len() as u64;
-        self.pairs.append(&mut pairs);
-        self.tip = frame::encode(&commit, next, &self.tip.digest, &mut self.frames);
+        let before = self.pairs.len();
+        let writes = || transaction::writes(&outcome.writes);
+        entry::pairs(&head, writes(), &mut next.set, &mut self.pairs);
+        next.pairs += (self.pairs.len() - before) as u64;
+        self.tip = frame::encode(&head, writes(), next, &self.tip.digest, &mut self.frames);
+        self.commits += 1;
         self.layer.absorb(outcome.writes);
     }
 }
@@ -88,7 +98,12 @@ impl Committer {
         let mut expected = 1;
         let mut gather = Duration::ZERO;
         loop {
-            match self.queue.take(self.idle, expected, gather) {
+            let limit = if self.high.unsynced() {
+                MARK_DELAY
+            } else {
+                self.idle
+            };
+            match self.queue.take(limit, expected, gather) {
                 Next::Jobs(jobs) => {
                     let start = Instant::now();
                     expected = jobs.len();
@@ -99,7 +114,11 @@ impl Committer {
                 }
                 Next::Idle => {
                     expected = 1;
-                    self.checkpoint();
+                    if self.high.unsynced() {
+                        self.mark();
+                    } else {
+                        self.checkpoint();
+                    }
                 }
                 Next::Closed => return self.close(),
             }
@@ -107,7 +126,7 @@ impl Committer {
     }
 
     fn serve(&mut self, jobs: Vec<Box<dyn Job>>) {
-        let mut group = Group::after(self.shared.published().tip);
+        let mut group = self.begin_group();
         for job in jobs {
             if let Some(error) = &self.failed {
                 job.answer(Err(error.clone()));
@@ -118,18 +137,24 @@ impl Committer {
             }
             if group.frames.len() >= GROUP_BYTES {
                 self.commit(group);
-                group = Group::after(self.shared.published().tip);
+                group = self.begin_group();
             }
         }
         self.commit(group);
+        if self.high.unsynced() && self.marked.elapsed() >= MARK_DELAY {
+            self.mark();
+        }
         if self.unflushed >= self.checkpoint_bytes {
             self.checkpoint();
         }
     }
 
+    fn begin_group(&self) -> Group {
+        Group::new(self.shared.published().tip, (self.clock)())
+    }
+
     fn run_job(&mut self, mut job: Box<dyn Job>, group: &mut Group) {
-        let revision = group.tip.revision.next();
-        let time = (self.clock)().max(group.tip.time);
+        let (revision, time) = (group.tip.revision.next(), group.time);
         let base = self.shared.published().tip.revision;
         let mut transaction = Transaction::new(
             &self.shared,
@@ -149,7 +174,7 @@ impl Committer {
                     .push((job, group.tip.revision, group.tip.time));
             }
             Ok(outcome) => {
-                group.add(outcome, revision, time, self.next_uid);
+                group.add(outcome, self.next_uid);
                 group.answers.push((job, revision, time));
             }
         }
@@ -166,7 +191,7 @@ impl Committer {
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
             None if frames.is_empty() => Ok(()),
-            None => self.make_durable(tip, &frames, pairs),
+            None => self.make_durable(tip, frames, pairs),
         };
         if let Err(error) = &outcome {
             self.fail(error);
@@ -179,13 +204,14 @@ impl Committer {
         }
     }
 
-    /// The order is the promise: log, high-water mark, index, readers.
+    /// The order is the promise: log, durably; then high-water mark, index, readers.
     fn make_durable(
         &mut self,
         tip: Tip,
-        frames: &[u8],
+        frames: Vec<u8>,
         mut pairs: Vec<Pair>,
     ) -> Result<(), StoreError> {
+        let bytes = frames.len() as u64;
         self.log.append(frames, &self.shared.published().tip)?;
         let high = High {
             tip,
@@ -195,8 +221,19 @@ impl Committer {
         pairs.push(super::index::applied(&tip));
         self.shared.engine(|engine| engine.apply(pairs))?;
         self.shared.publish(high);
-        self.unflushed += frames.len() as u64;
+        self.unflushed += bytes;
         Ok(())
+    }
+
+    /// Makes the high-water mark durable.
+    fn mark(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.high.sync() {
+            self.fail(&error);
+        }
+        self.marked = Instant::now();
     }
 
     /// Hands the index to the operating system, so that a restart has little to replay.
@@ -233,7 +270,7 @@ impl Committer {
         let high = self.shared.published();
         let marked = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => self.high.write_both(&high),
+            None => self.log.trim().and_then(|()| self.high.write_both(&high)),
         };
         let closed = match self.shared.take_engine() {
             Some(engine) => engine.close().map_err(|error| StoreError::Engine(error.0)),

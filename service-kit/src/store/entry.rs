@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | a version of a record | table id, key bytes, !revision (u64 BE) | 1, time (i64 BE), value version (u16 BE), payload, check |
 //! | a deletion | table id, key bytes, !revision (u64 BE) | 0, time (i64 BE), check |
-//! | a commit | 0, `c`, revision (u64 BE) | time (i64 BE), writes (u32 BE), next uid (u64 BE), check |
+//! | a group of commits | 0, `c`, !revision of its first (u64 BE) | their time (i64 BE), check |
 //! | how far the index is | 0, `a` | see [`super::tip::Tip`], check |
 //!
 //! The complement of the revision puts the newest version of a key first. The check is the first
@@ -18,6 +18,8 @@ use super::time::{CommitTime, Revision};
 
 /// Bytes of a check at the end of a value in the index.
 pub(super) const CHECK: usize = 8;
+/// What the keys of all groups begin with.
+pub(super) const GROUPS: [u8; 2] = [0, b'c'];
 const DELETED: u8 = 0;
 const STORED: u8 = 1;
 
@@ -28,20 +30,22 @@ pub(super) struct Encoded {
     pub(super) payload: Arc<[u8]>,
 }
 
-/// One write of a transaction: table id and key bytes, and what they get; `None` deletes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Write {
-    pub(super) key: Vec<u8>,
-    pub(super) value: Option<Encoded>,
+/// One write of a commit: table id and key bytes, and what they get; `None` deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Write<'a> {
+    pub(super) key: &'a [u8],
+    /// Version and bytes of the value.
+    pub(super) value: Option<(u16, &'a [u8])>,
 }
 
-/// One transaction that is to be, or has been, committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Commit {
+/// What a commit is, beside its writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
     pub(super) revision: Revision,
     pub(super) time: CommitTime,
-    pub(super) next_uid: u64,
-    pub(super) writes: Vec<Write>,
+    /// How many commits of its group come before it. A group becomes durable together and has
+    /// one time.
+    pub(super) group: u32,
 }
 
 /// A pair for the index.
@@ -117,37 +121,38 @@ pub(super) fn unseal<'a>(
     Ok((body, hash))
 }
 
-/// The pairs of a commit, each with its hash added to `set`.
-pub(super) fn pairs(commit: &Commit, set: &mut SetHash) -> Vec<Pair> {
-    let mut pairs = Vec::with_capacity(commit.writes.len() + 1);
-    for write in &commit.writes {
-        let key = version_key(&write.key, commit.revision);
-        let mut value = Vec::new();
-        match &write.value {
-            None => {
-                value.push(DELETED);
-                value.extend_from_slice(&commit.time.nanoseconds().to_be_bytes());
-            }
-            Some(encoded) => {
-                value.reserve_exact(11 + encoded.payload.len() + CHECK);
-                value.push(STORED);
-                value.extend_from_slice(&commit.time.nanoseconds().to_be_bytes());
-                value.extend_from_slice(&encoded.version.to_be_bytes());
-                value.extend_from_slice(&encoded.payload);
-            }
-        }
+/// Appends the pairs of a commit and adds the hash of each to `set`.
+pub(super) fn pairs<'w>(
+    head: &Head,
+    writes: impl Iterator<Item = Write<'w>>,
+    set: &mut SetHash,
+    out: &mut Vec<Pair>,
+) {
+    let time = head.time.nanoseconds().to_be_bytes();
+    let mut push = |key: Vec<u8>, mut value: Vec<u8>| {
         set.add(&seal(&key, &mut value));
-        pairs.push((key, value));
+        out.push((key, value));
+    };
+    for write in writes {
+        let (version, payload) = write.value.unwrap_or_default();
+        let mut value = Vec::with_capacity(11 + payload.len() + CHECK);
+        value.push(if write.value.is_some() {
+            STORED
+        } else {
+            DELETED
+        });
+        value.extend_from_slice(&time);
+        if write.value.is_some() {
+            value.extend_from_slice(&version.to_be_bytes());
+            value.extend_from_slice(payload);
+        }
+        push(version_key(write.key, head.revision), value);
     }
-    let key = commit_key(commit.revision);
-    let mut value = Vec::with_capacity(20 + CHECK);
-    value.extend_from_slice(&commit.time.nanoseconds().to_be_bytes());
-    let writes = u32::try_from(commit.writes.len()).unwrap_or(u32::MAX);
-    value.extend_from_slice(&writes.to_be_bytes());
-    value.extend_from_slice(&commit.next_uid.to_be_bytes());
-    set.add(&seal(&key, &mut value));
-    pairs.push((key, value));
-    pairs
+    if head.group == 0 {
+        let mut value = Vec::with_capacity(8 + CHECK);
+        value.extend_from_slice(&time);
+        push(group_key(head.revision), value);
+    }
 }
 
 /// The index key of one version of a record.
@@ -158,19 +163,17 @@ pub(super) fn version_key(key: &[u8], revision: Revision) -> Vec<u8> {
     bytes
 }
 
-/// The index key of a commit.
-pub(super) fn commit_key(revision: Revision) -> Vec<u8> {
-    let mut bytes = vec![0, b'c'];
-    bytes.extend_from_slice(&revision.get().to_be_bytes());
-    bytes
+/// The index key of the group that begins with a commit. The group of any commit is the first
+/// key from here on.
+pub(super) fn group_key(revision: Revision) -> Vec<u8> {
+    version_key(&GROUPS, revision)
 }
 
-/// The time of a commit out of its checked value.
-pub(super) fn commit_time(body: &[u8]) -> Option<CommitTime> {
-    (body.len() == 20)
-        .then(|| body.first_chunk())
-        .flatten()
-        .map(|time| CommitTime::from_nanoseconds(i64::from_be_bytes(*time)))
+/// The time of a group out of its checked value.
+pub(super) fn group_time(body: &[u8]) -> Option<CommitTime> {
+    <[u8; 8]>::try_from(body)
+        .ok()
+        .map(|time| CommitTime::from_nanoseconds(i64::from_be_bytes(time)))
 }
 
 /// Splits an index key into table id and key bytes, and the revision.

@@ -8,7 +8,7 @@
 //! | 16 | 8 | commit time, nanoseconds since the epoch |
 //! | 24 | 8 | next uid |
 //! | 32 | 4 | number of writes |
-//! | 36 | 4 | zero |
+//! | 36 | 4 | how many frames of its group come before it |
 //! | 40 | 8 | pairs of the index after this commit |
 //! | 48 | 32 | hash over these pairs |
 //! | 80 | | the writes |
@@ -17,7 +17,7 @@
 //! A write: kind (0 deletes, 1 stores) u8, key length u32, key (table id first); when it stores,
 //! also value version u16, payload length u32, payload.
 
-use super::entry::{Commit, Encoded, SetHash, Write};
+use super::entry::{Head, SetHash, Write};
 use super::time::{CommitTime, Revision};
 use super::tip::{Digest, Tip};
 
@@ -55,29 +55,36 @@ pub(super) struct Frame<'a> {
     pub(super) tip: Tip,
     /// All its bytes.
     pub(super) bytes: &'a [u8],
+    group: u32,
     writes: u32,
 }
 
 /// Appends the frame of a commit. `next` is the tip after it, its digest yet unknown.
-pub(super) fn encode(commit: &Commit, mut next: Tip, before: &Digest, out: &mut Vec<u8>) -> Tip {
+pub(super) fn encode<'w>(
+    head: &Head,
+    writes: impl ExactSizeIterator<Item = Write<'w>>,
+    mut next: Tip,
+    before: &Digest,
+    out: &mut Vec<u8>,
+) -> Tip {
     let start = out.len();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&commit.revision.get().to_le_bytes());
-    out.extend_from_slice(&commit.time.nanoseconds().to_le_bytes());
-    out.extend_from_slice(&commit.next_uid.to_le_bytes());
-    out.extend_from_slice(&length(commit.writes.len()));
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&head.revision.get().to_le_bytes());
+    out.extend_from_slice(&head.time.nanoseconds().to_le_bytes());
+    out.extend_from_slice(&next.next_uid.to_le_bytes());
+    out.extend_from_slice(&length(writes.len()));
+    out.extend_from_slice(&head.group.to_le_bytes());
     out.extend_from_slice(&next.pairs.to_le_bytes());
     out.extend_from_slice(&next.set.to_bytes());
-    for write in &commit.writes {
+    for write in writes {
         out.push(u8::from(write.value.is_some()));
         out.extend_from_slice(&length(write.key.len()));
-        out.extend_from_slice(&write.key);
-        if let Some(value) = &write.value {
-            out.extend_from_slice(&value.version.to_le_bytes());
-            out.extend_from_slice(&length(value.payload.len()));
-            out.extend_from_slice(&value.payload);
+        out.extend_from_slice(write.key);
+        if let Some((version, payload)) = write.value {
+            out.extend_from_slice(&version.to_le_bytes());
+            out.extend_from_slice(&length(payload.len()));
+            out.extend_from_slice(payload);
         }
     }
     let frame_length = length(out.len() - start + DIGEST);
@@ -134,13 +141,64 @@ pub(super) fn parse<'a>(bytes: &'a [u8], before: &Tip) -> Result<Frame<'a>, Fram
     Ok(Frame {
         tip,
         bytes: frame,
+        group: u32::from_le_bytes(words[9]),
         writes: u32::from_le_bytes(words[8]),
     })
 }
 
-impl Frame<'_> {
-    /// The commit in the frame.
-    pub(super) fn commit(&self) -> Result<Commit, FrameError> {
+/// Whether a whole frame stands somewhere behind the broken one that `bytes` begin with and that
+/// should have followed `before`, of a group that began after it. Then the broken frame had been
+/// durable: a group is begun only when the one before is.
+pub(super) fn later_group(bytes: &[u8], before: &Tip) -> bool {
+    let broken = before.revision.next().get();
+    // Where the broken frame ends and what its digest should be, if its length can be believed.
+    let mended = length_at(bytes)
+        .filter(|length| (HEAD + DIGEST..=bytes.len()).contains(length))
+        .map(|length| (length, digest(&before.digest, &bytes[..length - DIGEST])));
+    let marks = bytes.windows(MAGIC.len()).enumerate().skip(DIGEST);
+    marks.filter(|(_, mark)| **mark == MAGIC).any(|(at, _)| {
+        // The digest of the frame before stands right before it.
+        let mut previous = [0; DIGEST];
+        previous.copy_from_slice(&bytes[at - DIGEST..at]);
+        let mended = mended
+            .filter(|(end, _)| *end == at)
+            .map(|(_, digest)| digest);
+        [Some(previous), mended]
+            .into_iter()
+            .flatten()
+            .any(|previous| group_start(&bytes[at..], &previous).is_some_and(|rev| rev > broken))
+    })
+}
+
+fn length_at(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.get(4..8)?.try_into().ok()?;
+    Some(u32::from_le_bytes(length) as usize)
+}
+
+/// The first revision of the group of the whole frame that stands here, whatever came before it.
+fn group_start(bytes: &[u8], previous: &Digest) -> Option<u64> {
+    let frame = bytes.get(..length_at(bytes)?)?;
+    let (body, found) = frame.split_last_chunk::<DIGEST>()?;
+    if body.len() < HEAD || digest(previous, body) != *found {
+        return None;
+    }
+    let revision = u64::from_le_bytes(body.as_chunks::<8>().0[1]);
+    let group = u32::from_le_bytes(body.as_chunks::<4>().0[9]);
+    revision.checked_sub(u64::from(group))
+}
+
+impl<'a> Frame<'a> {
+    /// What the commit is, beside its writes.
+    pub(super) fn head(&self) -> Head {
+        Head {
+            revision: self.tip.revision,
+            time: self.tip.time,
+            group: self.group,
+        }
+    }
+
+    /// The writes of the commit.
+    pub(super) fn writes(&self) -> Result<Vec<Write<'a>>, FrameError> {
         let mut rest = &self.bytes[HEAD..self.bytes.len() - DIGEST];
         let mut writes = Vec::new();
         for _ in 0..self.writes {
@@ -149,24 +207,16 @@ impl Frame<'_> {
         if !rest.is_empty() {
             return Err(FrameError::Broken("bytes follow the last write"));
         }
-        Ok(Commit {
-            revision: self.tip.revision,
-            time: self.tip.time,
-            next_uid: self.tip.next_uid,
-            writes,
-        })
+        Ok(writes)
     }
 }
 
-fn read_write(rest: &mut &[u8]) -> Option<Write> {
+fn read_write<'a>(rest: &mut &'a [u8]) -> Option<Write<'a>> {
     let [kind] = take(rest)?;
-    let key = take_counted(rest)?.to_vec();
+    let key = take_counted(rest)?;
     let value = match kind {
         0 => None,
-        1 => Some(Encoded {
-            version: u16::from_le_bytes(take(rest)?),
-            payload: take_counted(rest)?.into(),
-        }),
+        1 => Some((u16::from_le_bytes(take(rest)?), take_counted(rest)?)),
         _ => return None,
     };
     Some(Write { key, value })

@@ -24,7 +24,7 @@ use super::verify::{self, VerifyReport};
 /// same store, which closes with [`Store::close`] or when the last one is dropped.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     owner: Arc<Owner>,
 }
 

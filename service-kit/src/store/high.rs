@@ -1,6 +1,8 @@
 //! The high-water mark, `HIGH`: how far commits have been acknowledged.
 //!
-//! Two slots, at offsets 0 and 4096, written in turn so that a torn write leaves the other one:
+//! It is written before a commit is acknowledged and synced a little later: see the committer.
+//! Two slots, at offsets 0 and 4096. The other one is taken after each sync, so that one of them is
+//! always whole and on the disk:
 //!
 //! | offset | bytes | what (numbers little-endian) |
 //! |---|---|---|
@@ -107,7 +109,9 @@ fn encode(high: &High, incarnation: &[u8; 16]) -> [u8; SLOT] {
 pub(super) struct HighWriter {
     file: Box<dyn DiskFile>,
     incarnation: [u8; 16],
+    /// Whether the second slot is written next.
     second: bool,
+    unsynced: bool,
 }
 
 impl HighWriter {
@@ -127,6 +131,7 @@ impl HighWriter {
             file,
             incarnation,
             second: !second_is_good,
+            unsynced: false,
         };
         // Its full length from the start: raising the mark then changes no metadata.
         writer
@@ -137,20 +142,39 @@ impl HighWriter {
         Ok(writer)
     }
 
-    /// Writes the other slot and returns once it is durable.
+    /// Writes the mark without syncing it.
     pub(super) fn write(&mut self, high: &High) -> Result<(), StoreError> {
         let offset = if self.second { SPACING as u64 } else { 0 };
+        self.unsynced = true;
         self.file
             .write_at(offset, &encode(high, &self.incarnation))
-            .and_then(|()| self.file.sync())
-            .map_err(|error| StoreError::io("write HIGH", error))?;
-        self.second = !self.second;
+            .map_err(|error| StoreError::io("write HIGH", error))
+    }
+
+    /// Whether something is written and not synced.
+    pub(super) fn unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Returns once what was written is durable.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        if self.unsynced {
+            self.file
+                .sync()
+                .map_err(|error| StoreError::io("sync HIGH", error))?;
+            self.unsynced = false;
+            self.second = !self.second;
+        }
         Ok(())
     }
 
     /// Writes both slots, one durable before the other is touched.
     pub(super) fn write_both(&mut self, high: &High) -> Result<(), StoreError> {
-        self.write(high)?;
-        self.write(high)
+        // An unsynced slot is the one to write first: the other one is whole.
+        for _ in 0..2 {
+            self.write(high)?;
+            self.sync()?;
+        }
+        Ok(())
     }
 }

@@ -190,7 +190,7 @@ pub(super) fn survey(
             if key == APPLIED {
                 return ControlFlow::Continue(());
             }
-            let later = revision_of(key).is_some_and(|revision| revision > to);
+            let later = entry::split_version_key(key).is_some_and(|(_, revision)| revision > to);
             if later && beyond == Beyond::Ignored {
                 return ControlFlow::Continue(());
             }
@@ -214,17 +214,6 @@ pub(super) fn survey(
     broken.map_or(Ok((pairs, set)), Err)
 }
 
-/// The commit that a key of the index belongs to.
-fn revision_of(key: &[u8]) -> Option<Revision> {
-    match key {
-        [0, b'c', revision @ ..] => revision
-            .try_into()
-            .ok()
-            .map(|bytes| Revision::new(u64::from_be_bytes(bytes))),
-        _ => entry::split_version_key(key).map(|(_, revision)| revision),
-    }
-}
-
 /// Applies the commits after `from`, after making sure that `from` is in the log.
 fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result<(), StoreError> {
     if *from == high.tip {
@@ -237,10 +226,11 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
             met |= frame.tip == *from;
             return Ok(());
         }
-        let commit = frame
-            .commit()
+        let writes = frame
+            .writes()
             .map_err(|error| log_error(frame.tip.revision, error.text()))?;
-        batch.append(&mut entry::pairs(&commit, &mut SetHash::default()));
+        let writes = writes.into_iter();
+        entry::pairs(&frame.head(), writes, &mut SetHash::default(), &mut batch);
         if batch.len() >= REPLAY_BATCH {
             let mut pairs = std::mem::take(&mut batch);
             pairs.push(applied(&frame.tip));

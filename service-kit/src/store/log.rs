@@ -145,7 +145,12 @@ impl Log<'_> {
         Ok(tip)
     }
 
-    /// Reads what follows the high-water mark: commits that were under way.
+    /// Reads what follows the high-water mark: commits that were under way, or acknowledged so
+    /// short a time ago that the mark was not yet synced.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a frame is broken that had been durable, because a frame of
+    /// a later group stands behind it.
     pub(super) fn tail(&self, high: &Tip, end: Position) -> Result<Tail, StoreError> {
         let mut tail = Tail::default();
         let mut tip = *high;
@@ -160,11 +165,15 @@ impl Log<'_> {
             } else {
                 match segment::parse_header(&bytes, &self.incarnation, part.number) {
                     Ok(start) if start == tip => {}
+                    // A segment is begun when all before it is durable.
+                    Ok(start) if start.revision > tip.revision => {
+                        return Err(damaged(&part, 0, tip.revision.next(), NOT_TORN));
+                    }
                     Ok(_) => tail.garbage = Some("a segment begins elsewhere"),
                     Err(detail) => tail.garbage = Some(detail),
                 }
             }
-            while tail.garbage.is_none() && offset < bytes.len() {
+            while tail.garbage.is_none() && bytes[offset..].iter().any(|byte| *byte != 0) {
                 match frame::parse(&bytes[offset..], &tip) {
                     Ok(frame) => {
                         tail.frames.extend_from_slice(frame.bytes);
@@ -172,13 +181,21 @@ impl Log<'_> {
                         tip = frame.tip;
                         tail.tip = Some(tip);
                     }
-                    Err(error) => tail.garbage = Some(error.text()),
+                    Err(error) => {
+                        let broken = tip.revision.next();
+                        if frame::later_group(&bytes[offset..], &tip) {
+                            return Err(damaged(&part, offset, broken, NOT_TORN));
+                        }
+                        tail.garbage = Some(error.text());
+                    }
                 }
             }
         }
         Ok(tail)
     }
 }
+
+const NOT_TORN: &str = "the frame is damaged, and commits made after it are there";
 
 fn read(part: &Segment) -> Result<Vec<u8>, StoreError> {
     fs::read(&part.path)

@@ -54,7 +54,7 @@ pub(super) fn open(
     let tail =
         checked.map_err(|_| StoreError::Engine("the check of the log panicked".into()))??;
     let (log_writer, high_writer, high) =
-        settle(&directory, incarnation, &found, &tail, &options, disk)?;
+        settle(&directory, incarnation, &found, tail, &options, disk)?;
     let engine = index::open(&directory, &log, &high, trust?, options.cache_bytes)?;
 
     let shared = Arc::new(Shared::new(incarnation, log_dir, engine, high));
@@ -70,6 +70,7 @@ pub(super) fn open(
         idle: options.idle,
         next_uid: high.tip.next_uid,
         unflushed: 0,
+        marked: std::time::Instant::now(),
         failed: None,
     };
     Ok(Opened {
@@ -99,7 +100,7 @@ fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<[u8; 16], Store
 }
 
 /// Makes sure that all acknowledged commits are in the log; what lies after them.
-fn check_log(log: &Log<'_>, found: &Found) -> Result<Tail, StoreError> {
+pub(super) fn check_log(log: &Log<'_>, found: &Found) -> Result<Tail, StoreError> {
     let high = &found.high;
     log.walk(
         super::time::Revision::ZERO,
@@ -108,8 +109,8 @@ fn check_log(log: &Log<'_>, found: &Found) -> Result<Tail, StoreError> {
     )?;
     let tail = log.tail(&high.tip, high.position)?;
     match tail.garbage {
-        // The damaged slot may have been the later one, and what is broken here acknowledged: a
-        // crash cannot break both, because the log is durable before the mark is touched.
+        // The damaged slot may have been the later one, and what is broken here acknowledged. A
+        // crash does not break both: a slot is within one sector, which is written whole.
         Some(detail) if found.damaged => Err(StoreError::corrupt(
             format!(
                 "log segment {}, from offset {}, after revision {}",
@@ -126,7 +127,7 @@ fn settle(
     directory: &Directory,
     incarnation: [u8; 16],
     found: &Found,
-    tail: &Tail,
+    tail: Tail,
     options: &StoreOptions,
     disk: &Arc<dyn Disk>,
 ) -> Result<(LogWriter, HighWriter, High), StoreError> {
@@ -149,7 +150,7 @@ fn settle(
     if let Some(tip) = tail.tip {
         // Written again rather than kept: what an earlier process failed to sync can be read and
         // still not be on the disk.
-        log.append(&tail.frames, &high.tip)?;
+        log.append(tail.frames, &high.tip)?;
         high = High {
             tip,
             position: log.position(),

@@ -8,7 +8,8 @@
 //! | 32 | 96 | the chain's end before the segment, as in [`super::tip::Tip`] |
 //! | 128 | 32 | BLAKE3 of the 128 bytes above |
 //!
-//! Frames follow without gaps. All but the last segment end with the end of a frame.
+//! Frames follow without gaps. All but the last segment end with the end of a frame; after the
+//! frames of the last there may be zeros.
 
 use std::fs;
 use std::path::{Path, PathBuf};

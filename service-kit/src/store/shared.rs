@@ -157,14 +157,24 @@ impl Shared {
         if revision == Revision::ZERO {
             return Ok(CommitTime::MIN);
         }
-        let key = entry::commit_key(revision);
-        let corrupt =
-            |detail: &str| StoreError::corrupt(format!("index, commit {revision}"), detail);
-        let value = self
-            .engine(|engine| engine.get(&key))?
-            .ok_or_else(|| corrupt("the record is missing"))?;
-        let (body, _) = entry::unseal(&key, &value).map_err(corrupt)?;
-        entry::commit_time(body).ok_or_else(|| corrupt("the record has a wrong length"))
+        let mut found = None;
+        self.engine(|engine| {
+            let to = super::scan::behind(&entry::GROUPS);
+            engine.visit(&entry::group_key(revision), &to, &mut |key, value| {
+                found = Some(entry::unseal(key, value).map(|(body, _)| entry::group_time(body)));
+                ControlFlow::Break(())
+            })
+        })?;
+        let detail = match found {
+            Some(Ok(Some(time))) => return Ok(time),
+            Some(Ok(None)) => "the record has a wrong length",
+            Some(Err(detail)) => detail,
+            None => "the record is missing",
+        };
+        Err(StoreError::corrupt(
+            format!("index, commit {revision}"),
+            detail,
+        ))
     }
 
     /// The last published revision that was committed at or before a time.

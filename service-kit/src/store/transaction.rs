@@ -153,15 +153,15 @@ fn size(key: &[u8], value: Option<&Encoded>) -> usize {
     key.len() + value.map_or(0, |value| value.payload.len()) + WRITE_OVERHEAD
 }
 
-/// The writes of a finished transaction in key order, for its frame.
-pub(super) fn writes(layer: &Layer) -> Vec<Write> {
-    layer
-        .iter()
-        .map(|(key, version)| Write {
-            key: key.clone(),
-            value: version.value.clone(),
-        })
-        .collect()
+/// The writes of a finished transaction in key order.
+pub(super) fn writes(layer: &Layer) -> impl ExactSizeIterator<Item = Write<'_>> {
+    layer.iter().map(|(key, version)| Write {
+        key,
+        value: version
+            .value
+            .as_ref()
+            .map(|value| (value.version, &value.payload[..])),
+    })
 }
 
 impl Read for Transaction<'_> {

@@ -29,12 +29,20 @@ pub(super) fn verify(shared: &Arc<Shared>) -> Result<VerifyReport, StoreError> {
         incarnation: shared.incarnation,
     };
     let (mut pairs, mut set, mut log_bytes) = (0, SetHash::default(), 0);
+    let mut commit_pairs = Vec::new();
     log.walk(Revision::ZERO, (&high.tip, high.position), &mut |frame| {
         let corrupt = |detail: &str| {
             StoreError::corrupt(format!("log, revision {}", frame.tip.revision), detail)
         };
-        let commit = frame.commit().map_err(|error| corrupt(error.text()))?;
-        pairs += entry::pairs(&commit, &mut set).len() as u64;
+        let writes = frame.writes().map_err(|error| corrupt(error.text()))?;
+        commit_pairs.clear();
+        entry::pairs(
+            &frame.head(),
+            writes.into_iter(),
+            &mut set,
+            &mut commit_pairs,
+        );
+        pairs += commit_pairs.len() as u64;
         log_bytes += frame.bytes.len() as u64;
         if (pairs, set) == (frame.tip.pairs, frame.tip.set) {
             return Ok(());

@@ -8,6 +8,12 @@ use super::error::StoreError;
 use super::segment::{self, HEADER, Position};
 use super::tip::Tip;
 
+/// The file is lengthened with zeros up to a multiple of this: syncing what is written over them
+/// later changes no metadata, and so waits for no other file.
+const STEP: u64 = 256 << 10;
+/// Appends from this size on are not padded: they lengthen the file anyway.
+const LARGE: usize = 64 << 10;
+
 /// The last segment, open for appending.
 pub(super) struct LogWriter {
     dir: PathBuf,
@@ -15,6 +21,8 @@ pub(super) struct LogWriter {
     disk: Arc<dyn Disk>,
     file: Box<dyn DiskFile>,
     position: Position,
+    /// The length of the file; from the position on it holds zeros.
+    length: u64,
     segment_bytes: u64,
 }
 
@@ -57,6 +65,7 @@ impl LogWriter {
             disk,
             file,
             position: end,
+            length: end.offset,
             segment_bytes,
         })
     }
@@ -67,10 +76,12 @@ impl LogWriter {
     }
 
     /// Appends whole frames that follow `before` and returns once they are durable.
-    pub(super) fn append(&mut self, frames: &[u8], before: &Tip) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, mut frames: Vec<u8>, before: &Tip) -> Result<(), StoreError> {
         if self.position.offset >= self.segment_bytes {
+            self.trim()?;
             self.position.segment += 1;
             self.position.offset = HEADER as u64;
+            self.length = HEADER as u64;
             self.file = begin(
                 &self.dir,
                 self.position.segment,
@@ -79,13 +90,38 @@ impl LogWriter {
                 &*self.disk,
             )?;
         }
-        let path = segment::path(&self.dir, self.position.segment);
+        let end = self.position.offset + frames.len() as u64;
+        if end > self.length && frames.len() < LARGE {
+            let padding = end.next_multiple_of(STEP) - end;
+            frames.resize(frames.len() + usize::try_from(padding).unwrap_or(0), 0);
+        }
         self.file
-            .write_at(self.position.offset, frames)
-            .map_err(|error| io("append to", &path, error))?;
-        self.file.sync().map_err(|error| io("sync", &path, error))?;
-        self.position.offset += frames.len() as u64;
+            .write_at(self.position.offset, &frames)
+            .map_err(|error| self.io("append to", error))?;
+        self.file.sync().map_err(|error| self.io("sync", error))?;
+        self.length = self.length.max(self.position.offset + frames.len() as u64);
+        self.position.offset = end;
         Ok(())
+    }
+
+    /// Cuts off the zeros, durably: a finished segment ends with a frame.
+    pub(super) fn trim(&mut self) -> Result<(), StoreError> {
+        if self.length > self.position.offset {
+            self.file
+                .truncate(self.position.offset)
+                .and_then(|()| self.file.sync())
+                .map_err(|error| self.io("trim", error))?;
+            self.length = self.position.offset;
+        }
+        Ok(())
+    }
+
+    fn io(&self, action: &str, error: std::io::Error) -> StoreError {
+        io(
+            action,
+            &segment::path(&self.dir, self.position.segment),
+            error,
+        )
     }
 }
 

@@ -1,3 +1,10 @@
-//! Tests of the store as a whole; the parts have theirs beside this file.
+//! Tests of the store.
 
 mod basics;
+mod bytes;
+mod concurrency;
+mod damage;
+mod faults;
+mod keys;
+mod model;
+mod support;

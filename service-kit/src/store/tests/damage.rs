@@ -1,0 +1,323 @@
+//! Damaged, torn, lost and stale files: the answer is right, or an error; never short.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use proptest::test_runner::{Config, TestRunner};
+
+use super::support::{
+    CITIES, Content, check, content, copied, copy, crashed, fill, filled, flip, open, rewrite,
+    segment,
+};
+use crate::store::{Read, Revision, Store, StoreError, StoreOptions};
+
+/// Opens, reads everything and closes.
+fn answers(dir: &Path) -> Result<(Revision, Content), StoreError> {
+    let store = Store::open(dir, StoreOptions::default())?;
+    let found = (store.latest().revision(), content(&store.latest())?);
+    store.verify()?;
+    store.close()?;
+    Ok(found)
+}
+
+async fn closed(commits: u64) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..commits).await;
+    store.close().unwrap();
+    dir
+}
+
+/// One bit of each byte, another one each time.
+fn bits(bytes: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
+    bytes.map(|byte| byte * 8 + (byte * 5 + byte / 8) % 8)
+}
+
+fn is_corrupt<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Corrupt { .. }))
+}
+
+#[tokio::test]
+async fn a_flip_at_any_byte_of_the_log_is_found() {
+    let dir = closed(4).await;
+    let path = segment(dir.path());
+    let length = fs::metadata(&path).unwrap().len();
+    for bit in bits(0..usize::try_from(length).unwrap()) {
+        flip(&path, bit);
+        let checked = check(dir.path());
+        assert!(is_corrupt(&checked), "bit {bit}");
+        flip(&path, bit);
+    }
+    check(dir.path()).unwrap();
+    flip(&path, 4000);
+    let error = answers(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("segment 1, offset"), "{error}");
+    assert!(error.contains("revision"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_cut_anywhere_before_the_mark_is_found() {
+    let dir = closed(4).await;
+    let path = segment(dir.path());
+    let whole = fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        rewrite(&path, &whole[..length]);
+        assert!(is_corrupt(&check(dir.path())), "cut at {length}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(is_corrupt(&check(dir.path())));
+}
+
+#[tokio::test]
+async fn a_tail_torn_at_any_byte_leaves_whole_commits() {
+    let (synced, commits) = (3, 6);
+    let dir = crashed(synced, commits).await;
+    let path = segment(dir.path());
+    let whole = fs::read(&path).unwrap();
+    let start = usize::try_from(check(dir.path()).unwrap().0.high.position.offset).unwrap();
+    let mut seen = Vec::new();
+    for length in start..=whole.len() {
+        for garbage in [&b""[..], &[0; 50], b"ALMF\x90\0\0\0and then something else"] {
+            rewrite(&path, &[&whole[..length], garbage].concat());
+            let (found, tail) = check(dir.path()).unwrap();
+            let tip = tail.tip.unwrap_or(found.high.tip);
+            assert_eq!(tail.frames, whole[start..start + tail.frames.len()]);
+            seen.push(tip.revision.get());
+        }
+    }
+    assert!(seen.is_sorted());
+    seen.dedup();
+    assert_eq!(seen, [3, 4, 5, 6]);
+    // And as a whole, at some of the places.
+    for length in (start..=whole.len()).step_by(97) {
+        let copy = copied(dir.path());
+        fs::write(segment(copy.path()), &whole[..length]).unwrap();
+        let (revision, found) = answers(copy.path()).unwrap();
+        assert!((synced..=commits).contains(&revision.get()));
+        assert_eq!(found, filled(revision.get()));
+        // The cut is durable, and so is what was kept.
+        assert_eq!(answers(copy.path()).unwrap(), (revision, found));
+    }
+}
+
+#[tokio::test]
+async fn damage_after_a_stale_mark_is_told_from_a_torn_end() {
+    let dir = crashed(2, 6).await;
+    let path = segment(dir.path());
+    let length = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+    let start = usize::try_from(check(dir.path()).unwrap().0.high.position.offset).unwrap();
+    let last = start + (length - start) * 3 / 4;
+    for bit in bits(start..length) {
+        flip(&path, bit);
+        match check(dir.path()) {
+            // Only the last group can have been torn.
+            Ok((_, tail)) => {
+                assert!(bit / 8 >= last, "bit {bit} of {start}..{last}..{length}");
+                assert_eq!(tail.tip.unwrap().revision, Revision::new(5));
+            }
+            Err(error) => assert!(matches!(error, StoreError::Corrupt { .. })),
+        }
+        flip(&path, bit);
+    }
+}
+
+#[tokio::test]
+async fn a_flip_at_any_byte_of_the_mark_is_healed_or_found() {
+    let dir = crashed(3, 5).await;
+    let path = dir.path().join("HIGH");
+    for bit in bits((0..168).chain(4096..4264)) {
+        flip(&path, bit);
+        let (found, tail) = check(dir.path()).unwrap();
+        assert!(found.damaged);
+        assert_eq!(found.high.tip.revision, Revision::new(3));
+        assert_eq!(tail.tip.unwrap().revision, Revision::new(5));
+        flip(&path, bit);
+    }
+    // A slot that is damaged beside a log that is: nobody knows whether that was acknowledged.
+    flip(&path, 1000);
+    let log = segment(dir.path());
+    let whole = fs::read(&log).unwrap();
+    fs::write(&log, &whole[..whole.len() - 1]).unwrap();
+    assert!(is_corrupt(&check(dir.path())));
+    fs::write(&log, &whole).unwrap();
+    assert_eq!(answers(dir.path()).unwrap().1, filled(5));
+    rewrite(&path, &[7; 8192]);
+    assert!(is_corrupt(&answers(dir.path())));
+    fs::remove_file(&path).unwrap();
+    assert!(is_corrupt(&answers(dir.path())));
+}
+
+#[tokio::test]
+async fn a_flip_at_any_byte_of_the_format_is_found() {
+    let dir = closed(2).await;
+    let path = dir.path().join("FORMAT");
+    let whole = fs::read(&path).unwrap();
+    for bit in bits(0..whole.len()) {
+        flip(&path, bit);
+        let refused = Store::open(dir.path(), StoreOptions::default());
+        assert!(
+            matches!(
+                refused,
+                Err(StoreError::Corrupt { .. } | StoreError::NewerFormat { .. })
+            ),
+            "bit {bit}"
+        );
+        flip(&path, bit);
+    }
+    rewrite(&path, b"almanac-store 2\nsomething else\n");
+    let error = answers(dir.path()).unwrap_err().to_string();
+    assert_eq!(error, "the store has format 2; this release reads up to 1");
+    fs::remove_file(&path).unwrap();
+    assert!(is_corrupt(&answers(dir.path())));
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(answers(dir.path()).unwrap().1, filled(2));
+}
+
+#[tokio::test]
+async fn flips_in_the_index_never_change_an_answer() {
+    let dir = closed(40).await;
+    let files: Vec<_> = ["index/db", "index/conf", "index.sum"]
+        .into_iter()
+        .filter(|name| dir.path().join(name).exists())
+        .collect();
+    for sealed in [true, false] {
+        let mut runner = TestRunner::new(Config {
+            cases: 20,
+            failure_persistence: None,
+            ..Config::default()
+        });
+        let places = (0..files.len(), 0..1_000_000_usize);
+        runner
+            .run(&places, |(file, place)| {
+                let copy = copied(dir.path());
+                let path = copy.path().join(files[file]);
+                let bytes = fs::read(&path).unwrap();
+                let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
+                flip(&path, place % (used * 8));
+                if !sealed {
+                    fs::remove_file(copy.path().join("index.sum")).unwrap();
+                }
+                assert_eq!(answers(copy.path()).unwrap().1, filled(40));
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_gone_older_foreign_or_rubbish_is_rebuilt() {
+    let dir = closed(10).await;
+    let old = copied(dir.path());
+    let store = open(dir.path());
+    fill(&store, 10..30).await;
+    store.close().unwrap();
+    let foreign = closed(30).await;
+
+    type Damage<'a> = Box<dyn Fn(&Path) + 'a>;
+    let replace = |index: &Path, with: &Path| {
+        fs::remove_dir_all(index).unwrap();
+        copy(&with.join("index"), index);
+    };
+    let rubbish = |index: &Path, bytes: &[u8]| fs::write(index.join("db"), bytes).unwrap();
+    let damages: [Damage<'_>; 6] = [
+        Box::new(|index| fs::remove_dir_all(index).unwrap()),
+        Box::new(|index| replace(index, old.path())),
+        Box::new(|index| replace(index, foreign.path())),
+        Box::new(|index| rubbish(index, b"")),
+        Box::new(|index| rubbish(index, &[0xA5; 100_000])),
+        Box::new(|index| {
+            let bytes = fs::read(index.join("db")).unwrap();
+            rubbish(index, &bytes[..bytes.len() / 2]);
+        }),
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        for sealed in [true, false] {
+            let copy = copied(dir.path());
+            damage(&copy.path().join("index"));
+            if !sealed {
+                fs::remove_file(copy.path().join("index.sum")).unwrap();
+            }
+            let found = answers(copy.path()).unwrap();
+            assert_eq!(found, (Revision::new(30), filled(30)), "{number} {sealed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_older_than_its_index_is_found() {
+    let dir = closed(10).await;
+    let old = copied(dir.path());
+    let store = open(dir.path());
+    fill(&store, 10..12).await;
+    store.close().unwrap();
+    for sealed in [true, false] {
+        let mixed = copied(old.path());
+        fs::remove_dir_all(mixed.path().join("index")).unwrap();
+        copy(&dir.path().join("index"), &mixed.path().join("index"));
+        fs::remove_file(mixed.path().join("index.sum")).unwrap();
+        if sealed {
+            fs::copy(dir.path().join("index.sum"), mixed.path().join("index.sum")).unwrap();
+        }
+        let error = answers(mixed.path()).unwrap_err().to_string();
+        assert!(error.contains("10, but 12 had been committed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn segments_are_followed_and_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        segment_bytes: 600,
+        ..StoreOptions::default()
+    };
+    let store = Store::open(dir.path(), options).unwrap();
+    fill(&store, 0..30).await;
+    let segments = store.verify().unwrap().segments;
+    assert!(segments > 5);
+    store.close().unwrap();
+    // A crash while the next segment was begun.
+    let next = dir.path().join(format!("log/{:08}", segments + 1));
+    for header in [&b""[..], b"ALMANLOG and then nothing"] {
+        fs::write(&next, header).unwrap();
+        assert_eq!(answers(dir.path()).unwrap().1, filled(30));
+        assert!(!next.exists());
+    }
+    let whole = dir;
+    for number in 1..=segments {
+        let dir = copied(whole.path());
+        let path = dir.path().join(format!("log/{number:08}"));
+        fs::remove_file(&path).unwrap();
+        assert!(is_corrupt(&answers(dir.path())), "segment {number} missing");
+        let dir = copied(whole.path());
+        let path = dir.path().join(format!("log/{number:08}"));
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"x").unwrap();
+        let result = answers(dir.path());
+        // After the last frame of all, anything is a torn write.
+        assert_eq!(is_corrupt(&result), number < segments, "segment {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_value_names_its_table_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..3).await;
+    let key = CITIES.key_bytes(&(1, "c1"));
+    let key = crate::store::entry::version_key(&key, Revision::new(2));
+    let broken = move |engine: &dyn crate::store::engine::Engine| {
+        let mut value = engine.get(&key)?.unwrap();
+        value[12] ^= 1;
+        engine.apply(vec![(key, value)])
+    };
+    store.shared.engine(broken).unwrap();
+    let expected = r#"corrupt value in table cities, key (1, "c1"): the checksum does not match"#;
+    let snapshot = store.latest();
+    let got = snapshot.get(&CITIES, &(1, "c1")).unwrap_err();
+    assert_eq!(got.to_string(), expected);
+    let scanned = content(&snapshot).unwrap_err();
+    assert_eq!(scanned.to_string(), expected);
+    assert!(snapshot.get(&CITIES, &(0, "c0")).unwrap().is_some());
+    assert!(is_corrupt(&store.verify()));
+}
