@@ -28,6 +28,9 @@ const MAX_ROUNDS: usize = 6;
 const MAX_STEPS: usize = 40;
 /// A fall of the part below this, relative to it, ends the steps.
 const RESOLUTION: f64 = 1e-13;
+/// No smaller part is told apart from none. Where a growth rate can only be met by an unlimited
+/// market, parts would fall towards zero without end.
+const SMALLEST_PART: f64 = 1e-6;
 /// How far below the least part, relative to it, the figures that force it are looked for: close
 /// enough to be those figures, far enough to tell a conflict from the tolerance.
 const CLEARLY_BELOW: f64 = 1e-3;
@@ -100,7 +103,8 @@ fn least_part(
             break;
         };
         let reached = part_at(system, free, &next);
-        if reached >= part * (1.0 - RESOLUTION) {
+        if reached >= part * (1.0 - RESOLUTION) || reached < SMALLEST_PART {
+            part = part.min(reached.max(SMALLEST_PART));
             break;
         }
         (part, point) = (reached, next);

@@ -40,6 +40,9 @@ pub struct OpenedFigure {
 pub enum NoCenter {
     /// No figure limits any value from above, so nothing says how large the market is.
     NoScale,
+    /// The arithmetic does not reach the tolerance: the figures stretch the market over too many
+    /// orders of magnitude. Intervals are not affected.
+    Unresolved,
 }
 
 /// The values of the unknowns, if there is a scale, and the report on them.
@@ -49,7 +52,28 @@ pub(super) struct Center {
 }
 
 /// Estimates every unknown. Expects figures that can hold together.
+///
+/// An estimate that cannot be computed to the tolerance is no reason to withhold the intervals,
+/// which can: it is reported as [`NoCenter::Unresolved`].
 pub(super) fn estimate(
+    system: &System<'_>,
+    stated: &[PriorValue],
+    control: &dyn Control,
+) -> Result<Center, LpError> {
+    match attempt(system, stated, control) {
+        Err(LpError::Numerical(_)) => Ok(Center {
+            unknowns: None,
+            report: CenterReport {
+                opened: Vec::new(),
+                none: Some(NoCenter::Unresolved),
+                kkt_residual: 0.0,
+            },
+        }),
+        answer => answer,
+    }
+}
+
+fn attempt(
     system: &System<'_>,
     stated: &[PriorValue],
     control: &dyn Control,

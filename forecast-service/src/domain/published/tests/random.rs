@@ -173,6 +173,11 @@ fn hidden_truth_is_found(seed: u64, count: usize) -> Result<(), TestCaseError> {
         Ok(Answer::Feasible(solution)) => solution,
         other => return Err(TestCaseError::fail(format!("seed {seed}: {other:?}"))),
     };
+    prop_assert!(
+        solution.center.none != Some(NoCenter::Unresolved),
+        "seed {}",
+        seed
+    );
     prop_assert!(solution.center.kkt_residual <= KKT_TOLERANCE);
     for answer in &solution.nodes {
         let when = PERIODS

@@ -463,3 +463,29 @@ fn the_smallest_of_several_conflicts_is_told() {
     );
     assert_irreducible(&question, &conflict);
 }
+
+/// Growth of -100.00 % onto a part of 43 needs a market of 860,000 at least: intervals say so,
+/// whether or not the estimate can follow.
+#[test]
+fn absurd_figures_keep_their_intervals() {
+    let market = Hierarchy::new(&[tree(
+        "region",
+        &[
+            ("asia", ""),
+            ("south", "asia"),
+            ("in", "south"),
+            ("pk", "south"),
+        ],
+    )])
+    .unwrap();
+    let figures = [
+        value("in", "in", "2028", PrintedNumber::rounded("43")),
+        growth("south", "south", PrintedNumber::rounded("-100.00")),
+    ];
+    let solution = solution(&ask(&market, &figures));
+    let south = node(&solution, "south", "2023");
+    assert_near(south.interval.lower.unwrap(), 42.5 / 5e-5, 1e-6);
+    assert_eq!(south.interval.upper, None);
+    let india = node(&solution, "in", "2028");
+    assert_near(ends(india.interval).0, 42.5, 1e-9);
+}
