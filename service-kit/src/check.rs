@@ -13,6 +13,9 @@ use crate::fault::Violations;
 pub const MAX_NAME_BYTES: usize = 256;
 /// Most bytes of a description or citation.
 pub const MAX_TEXT_BYTES: usize = 4096;
+/// Largest magnitude of a number: far beyond any figure, and far enough from the end of what a
+/// double holds that no sum, ratio or square of a request's numbers leaves it.
+pub const MAX_MAGNITUDE: f64 = 1e100;
 /// Most labels of a resource.
 pub const MAX_LABELS: usize = 64;
 
@@ -49,14 +52,20 @@ impl Violations {
         }
     }
 
-    /// A number that is no NaN and not infinite. Says whether it is fine.
+    /// A number that is no NaN, not infinite, and within [`MAX_MAGNITUDE`]. Says whether it is
+    /// fine.
     pub fn finite(&mut self, field: &str, number: f64) -> bool {
         if !number.is_finite() {
             let text =
                 format!("{number} is not a finite number; say a missing value with `missing`");
             self.push(field, ErrorReason::ValueNotFinite, text);
         }
-        number.is_finite()
+        let fits = number.abs() <= MAX_MAGNITUDE;
+        if number.is_finite() && !fits {
+            let text = format!("{number:e} is larger than {MAX_MAGNITUDE:e}");
+            self.push(field, ErrorReason::FieldInvalid, text);
+        }
+        fits
     }
 
     /// A count of items within `1..=limit`. Says whether it is fine.

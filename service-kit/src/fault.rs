@@ -81,7 +81,8 @@ impl Fault {
     /// A resource of that name exists.
     #[must_use]
     pub fn already_exists(name: &str) -> Self {
-        let message = format!("{name} exists; update it or choose another ID");
+        let message =
+            format!("{name} exists; choose another ID, or update it where it can be updated");
         Self::new(
             Code::AlreadyExists,
             ErrorReason::ResourceAlreadyExists,
@@ -93,7 +94,7 @@ impl Fault {
     /// `users` use the resource; `more` says that there are others.
     #[must_use]
     pub fn in_use(name: &str, users: &str) -> Self {
-        let message = format!("{name} is used by {users}; remove those first");
+        let message = format!("{name} is used by {users} and cannot be deleted while it is");
         Self::new(
             Code::FailedPrecondition,
             ErrorReason::ResourceInUse,

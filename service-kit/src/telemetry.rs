@@ -31,6 +31,21 @@ impl FromStr for LogFormat {
 /// # Errors
 /// Says what is wrong with the directives.
 pub fn check_filter(directives: &str) -> Result<(), String> {
+    // A lone word that is no level would be taken for the name of a target, and silence the rest.
+    for directive in directives
+        .split(',')
+        .filter(|directive| !directive.contains('='))
+    {
+        if directive
+            .trim()
+            .parse::<tracing::level_filters::LevelFilter>()
+            .is_err()
+        {
+            return Err(format!(
+                "{directive:?} is no level: off, error, warn, info, debug, trace, or TARGET=LEVEL"
+            ));
+        }
+    }
     EnvFilter::builder()
         .parse(directives)
         .map(drop)

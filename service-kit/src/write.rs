@@ -47,7 +47,7 @@ impl Intent {
         let request = if request_id.is_empty() {
             [0; 32]
         } else {
-            *blake3::hash(&request.encode_to_vec()).as_bytes()
+            fingerprint(request, request_id)
         };
         // UUIDs are compared without regard to case.
         Self {
@@ -108,6 +108,18 @@ impl Intent {
         tx.put(&REQUESTS, &self.key(), &answered)
             .map_err(|e| store_fault(&e))
     }
+}
+
+/// The hash of a request; the case in which its UUID is written does not count.
+fn fingerprint(request: &impl Message, request_id: &str) -> [u8; 32] {
+    let mut bytes = request.encode_to_vec();
+    let found = bytes
+        .windows(request_id.len())
+        .position(|part| part == request_id.as_bytes());
+    if let Some(at) = found {
+        bytes[at..at + request_id.len()].make_ascii_lowercase();
+    }
+    *blake3::hash(&bytes).as_bytes()
 }
 
 enum Abort<T> {

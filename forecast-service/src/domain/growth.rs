@@ -9,7 +9,7 @@
 pub enum Undefined {
     /// One of the two values is missing.
     Missing,
-    /// The first value is 0.
+    /// The first value is 0, or so close to it that the ratio is too large for a double.
     StartZero,
     /// The values have different signs, or both are negative.
     SignChange,
@@ -44,8 +44,12 @@ pub fn growth(start: Option<f64>, end: Option<f64>, periods: u32) -> Growth {
         return none(Undefined::SignChange);
     }
     let ratio = end / start;
+    // Next to nothing at the start is nothing: the ratio is too large for a double.
+    if !(100.0 * ratio).is_finite() {
+        return none(Undefined::StartZero);
+    }
     let rate = libm::pow(ratio, 1.0 / f64::from(periods.max(1)));
-    let percent = |ratio: f64| Some(100.0 * (ratio - 1.0)).filter(|number| number.is_finite());
+    let percent = |ratio: f64| Some(100.0 * (ratio - 1.0));
     Growth {
         percent: percent(ratio),
         cagr_percent: percent(rate),

@@ -105,7 +105,8 @@ pub fn quantile(p: f64) -> Option<f64> {
 #[must_use]
 pub fn two_sided(level: f64) -> Option<f64> {
     if level > 0.0 && level < 1.0 {
-        quantile(0.5 + level / 2.0)
+        // By the tail, which keeps its digits also where the level is close to 1.
+        quantile((1.0 - level) / 2.0).map(|lower| -lower)
     } else {
         None
     }

@@ -22,7 +22,7 @@ use super::{
     forecasts::{DEFAULT_WAIT, Forecasts, MAX_WAIT, current, put},
     inputs::Inputs,
     jobs::{self, Target},
-    outlook::{ENGINE_VERSION, Outlook},
+    outlook::{ENGINE_VERSION, Outlook, check_method},
 };
 use crate::{
     convert::{self, forecast as wire},
@@ -153,6 +153,7 @@ async fn preview(
                 digests: None,
             });
         }
+        check_method(&plan, frequency)?;
         let inputs = Inputs::gather(&read, &market, &plan, caller)?;
         let digests = match full {
             true => {

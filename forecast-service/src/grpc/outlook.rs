@@ -1,7 +1,10 @@
 //! From inputs to forecasts and their digests: the one way that previews, jobs, replays and
 //! series sent in take.
 
-use almanac_service_kit::{fault::Fault, plain::control::Control};
+use almanac_service_kit::{
+    fault::Fault,
+    plain::{control::Control, period::Frequency},
+};
 
 use super::{growth::Span, inputs::Inputs};
 pub use crate::domain::digest::ENGINE_VERSION;
@@ -15,7 +18,7 @@ use crate::{
         models,
     },
     error,
-    store::forecasts::{Interval, Method, Model, Reconciliation, SeriesValues},
+    store::forecasts::{Interval, Method, Model, Plan, Reconciliation, SeriesValues},
 };
 
 /// A forecast of every series, with what it is known by.
@@ -70,6 +73,14 @@ impl Outlook {
             series,
         })
     }
+}
+
+/// Checks that the method of a plan can be used at a frequency.
+///
+/// # Errors
+/// INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
+pub fn check_method(plan: &Plan, frequency: Frequency) -> Result<(), Fault> {
+    model(plan.method, error::season_of(frequency), "forecast.method").map(drop)
 }
 
 /// The domain's model of a method; `own` is the season that the series itself has.

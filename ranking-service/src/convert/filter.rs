@@ -18,7 +18,11 @@ pub fn parse(
 ) -> EntityFilter {
     let field = format!("{at}.filter");
     if let Err(fault) = Filter::parse(&field, &proto.filter, FILTER_FIELDS) {
-        violations.push(field, ErrorReason::FilterInvalid, fault.message());
+        let text = fault
+            .message()
+            .trim_start_matches(&format!("{field}: "))
+            .to_owned();
+        violations.push(field, ErrorReason::FilterInvalid, text);
     }
     if proto.entities.len() > MAX_ENTITIES {
         let text = format!(

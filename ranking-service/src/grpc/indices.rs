@@ -75,7 +75,7 @@ impl Resource for Indices {
         _old: Option<&Stored<Index>>,
         violations: &mut Violations,
     ) -> Result<(), Fault> {
-        check_references(tx, scope, at, &draft.body, violations)
+        check_references(tx, scope, &Paths::under(at), &draft.body, violations)
     }
 
     fn check_unused(
@@ -92,15 +92,38 @@ impl Resource for Indices {
     }
 }
 
+/// Where in a request the parts of an index stand.
+#[derive(Debug)]
+pub struct Paths {
+    /// Path to the nodes.
+    pub nodes: String,
+    /// Path to the methodology.
+    pub methodology: String,
+    /// Path to the entity filter.
+    pub entities: String,
+}
+
+impl Paths {
+    /// Of an index that stands at `at` as a whole.
+    #[must_use]
+    pub fn under(at: &str) -> Self {
+        Self {
+            nodes: format!("{at}.nodes"),
+            methodology: format!("{at}.methodology"),
+            entities: format!("{at}.entities"),
+        }
+    }
+}
+
 /// Checks that the indicators and entities of an index exist, and that the periods have their
-/// indicators' frequencies. `at` is the path to the index in the request.
+/// indicators' frequencies.
 ///
 /// # Errors
 /// A fault of the store; violations are pushed.
 pub fn check_references(
     read: &impl Read,
     dataset: u64,
-    at: &str,
+    at: &Paths,
     index: &Index,
     violations: &mut Violations,
 ) -> Result<(), Fault> {
@@ -109,13 +132,13 @@ pub fn check_references(
         let indicator = read.get(&INDICATORS, &(dataset, id.clone()));
         let Some(indicator) = indicator.map_err(|e| store_fault(&e))? else {
             let text = format!("indicator {id:?} does not exist in the dataset");
-            let field = format!("{at}.nodes[{row}].indicator");
+            let field = format!("{}[{row}].indicator", at.nodes);
             violations.push(field, ErrorReason::IndicatorUnknown, text);
             continue;
         };
         let period = index.plan.selection(&node.id).period;
         let frequency = indicator.value.body.frequency;
-        let field = format!("{at}.methodology.periods.period");
+        let field = format!("{}.periods.period", at.methodology);
         check_frequency(&field, period, frequency, id, violations);
     }
     let entities = index.entities.iter().flat_map(|filter| &filter.entities);
@@ -123,7 +146,7 @@ pub fn check_references(
         let entity = read.get(&ENTITIES, &(dataset, id.clone()));
         if entity.map_err(|e| store_fault(&e))?.is_none() {
             let text = format!("entity {id:?} does not exist in the dataset");
-            let field = format!("{at}.entities.entities[{row}]");
+            let field = format!("{}.entities[{row}]", at.entities);
             violations.push(field, ErrorReason::EntityUnknown, text);
         }
     }

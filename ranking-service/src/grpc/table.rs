@@ -18,7 +18,12 @@ use pb::{r#override::Change, ranking_source::Source};
 use tonic::Code;
 
 use super::{
-    App, editions::Editions, entities::Entities, indicators::Indicators, indices, indices::Indices,
+    App,
+    editions::Editions,
+    entities::Entities,
+    indicators::Indicators,
+    indices,
+    indices::{Indices, Paths},
 };
 use crate::{
     compute::{Computed, compute},
@@ -229,6 +234,7 @@ fn overrides(
         violations.finish()?;
         return Ok(tried);
     }
+    let mut paths = Paths::under("source.live");
     for (row, change) in changes.iter().enumerate() {
         let at = format!("source.live.overrides[{row}]");
         match &change.change {
@@ -241,6 +247,7 @@ fn overrides(
             }
             Some(Change::Methodology(methodology)) => {
                 let at = format!("{at}.methodology");
+                paths.methodology.clone_from(&at);
                 let nodes = &mut index.nodes;
                 let plan =
                     convert::methodology::parse(Some(methodology), &at, nodes, &mut violations);
@@ -248,6 +255,7 @@ fn overrides(
             }
             Some(Change::Entities(entities)) => {
                 let at = format!("{at}.entities");
+                paths.entities.clone_from(&at);
                 index.entities = Some(convert::filter::parse(
                     entities,
                     &at,
@@ -270,7 +278,7 @@ fn overrides(
             violations.push("source.live.overrides", reason, fault.to_string());
         }
     }
-    indices::check_references(read, uid, "source.live", index, &mut violations)?;
+    indices::check_references(read, uid, &paths, index, &mut violations)?;
     violations.finish()?;
     Ok(tried)
 }

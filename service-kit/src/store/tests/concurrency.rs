@@ -29,7 +29,7 @@ async fn many_callers_lose_no_write() {
                     let count = move |tx: &mut crate::store::Transaction<'_>| {
                         let all = tx.get(&COUNTS, &(0,))?.map_or(0, |found| found.value);
                         tx.put(&COUNTS, &(0,), &(all + 1))?;
-                        tx.put(&COUNTS, &(100 + caller * 1000 + all % 1000,), &all)?;
+                        tx.put(&COUNTS, &(1_000_000 + caller * 10_000 + all,), &all)?;
                         Ok::<_, StoreError>(all)
                     };
                     let committed = store.transact(count).await.unwrap();
