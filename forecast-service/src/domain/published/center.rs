@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use almanac_service_kit::plain::control::Control;
 
 use super::entropy::{KKT_TOLERANCE, Measure, Minimum, minimize};
-use super::interior::{REACHES, find, roomier};
+use super::interior::{REACHES, Reach, find, roomier};
 use super::lp::{LpError, Polyhedron, Row, dot};
 use super::prior::{self, Prior};
 use super::system::System;
@@ -73,15 +73,41 @@ pub(super) fn estimate(
     }
 }
 
+/// By how much the rounding of figures that gave way is opened further, one after the other,
+/// where the least part leaves a set too thin to be searched.
+const LOOSENING: [f64; 4] = [0.0, 1e-3, 1e-2, 1e-1];
+
 fn attempt(
     system: &System<'_>,
     stated: &[PriorValue],
     control: &dyn Control,
 ) -> Result<Center, LpError> {
-    let parts = bands::fit(system, control)?;
+    let least = bands::fit(system, control)?;
+    let mut trouble = LpError::Numerical(String::new());
+    for further in LOOSENING {
+        let loosened = least.iter().map(|part| match *part {
+            part if part > 0.0 => (part + further).min(1.0),
+            part => part,
+        });
+        let parts: Vec<f64> = loosened.collect();
+        match within(system, &parts, stated, control) {
+            Err(error @ LpError::Numerical(_)) => trouble = error,
+            answer => return answer,
+        }
+    }
+    Err(trouble)
+}
+
+/// The estimate when every figure has its part of its rounding.
+fn within(
+    system: &System<'_>,
+    parts: &[f64],
+    stated: &[PriorValue],
+    control: &dyn Control,
+) -> Result<Center, LpError> {
     let set = system.polyhedron(parts.iter().copied().enumerate());
     let mut report = CenterReport {
-        opened: opened(system, &parts),
+        opened: opened(system, parts),
         none: None,
         kkt_residual: 0.0,
     };
@@ -132,27 +158,44 @@ fn nearest(
         &prior.spread
     };
     let set = in_units(set, &offset, unit);
+    let mut trouble = LpError::Numerical("the figures lost their points".to_owned());
     let mut minimum = None;
     for reach in REACHES {
-        let interior = find(&set, nonnegative, reach, control)?
-            .ok_or_else(|| LpError::Numerical("the figures lost their points".to_owned()))?;
-        let roomy = roomier(&interior, nonnegative, control)?;
-        let found = minimize(unit, measure, &interior, roomy.as_deref(), control)?;
-        let done = found.kkt <= KKT_TOLERANCE;
-        minimum = Some(found);
-        if done {
-            break;
+        match searched(&set, unit, measure, reach, control) {
+            Ok(found) if found.kkt <= KKT_TOLERANCE => {
+                minimum = Some(found);
+                break;
+            }
+            Ok(found) => {
+                let missed = format!("the estimate misses its conditions by {:e}", found.kkt);
+                trouble = LpError::Numerical(missed);
+            }
+            Err(stopped @ LpError::Stopped(_)) => return Err(stopped),
+            Err(error) => trouble = error,
         }
     }
-    let Some(mut minimum) = minimum.filter(|m| m.kkt <= KKT_TOLERANCE) else {
-        return Err(LpError::Numerical(
-            "the central estimate misses its optimality conditions".to_owned(),
-        ));
+    let Some(mut minimum) = minimum else {
+        return Err(trouble);
     };
     for ((value, offset), unit) in minimum.point.iter_mut().zip(&offset).zip(unit) {
         *value = offset + unit * *value;
     }
     Ok(minimum)
+}
+
+/// The nearest point found by one way of searching.
+fn searched(
+    set: &Polyhedron,
+    unit: &[f64],
+    measure: Measure,
+    reach: Reach,
+    control: &dyn Control,
+) -> Result<Minimum, LpError> {
+    let nonnegative = measure == Measure::Entropy;
+    let interior = find(set, nonnegative, reach, control)?
+        .ok_or_else(|| LpError::Numerical("no point is within reach".to_owned()))?;
+    let roomy = roomier(&interior, nonnegative, control)?;
+    minimize(unit, measure, &interior, roomy.as_deref(), control)
 }
 
 /// The set in u, where x = offset + unit u.

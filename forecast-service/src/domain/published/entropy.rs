@@ -24,8 +24,8 @@
 //! matrix of the size of z (Cholesky). Logarithms are `libm`'s; sums run in order.
 //!
 //! # Accuracy
-//! The answer satisfies the conditions to [`KKT_TOLERANCE`], prior weights being scaled to a
-//! largest of 1.
+//! The answer satisfies the conditions to [`KKT_TOLERANCE`], relative to the largest multiplier
+//! where that is above 1, prior weights being scaled to a largest of 1.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -58,6 +58,13 @@ pub(super) enum Measure {
 }
 
 impl Measure {
+    fn distance(self, u: f64) -> f64 {
+        match self {
+            Self::Entropy => u * libm::log(u) - u + 1.0,
+            Self::Squares => u * u / 2.0,
+        }
+    }
+
     fn slope(self, u: f64) -> f64 {
         match self {
             Self::Entropy => libm::log(u),

@@ -13,9 +13,29 @@ use almanac_service_kit::plain::control::Control;
 use super::lp::{End, LpError, Optimum, Polyhedron, Row, dot};
 use super::system::{Form, sum};
 
-/// Largest scales of the cone, the first for nearly every set. Sets that are thinner still in
-/// some directions than a step of the estimate can resolve are flattened by the next.
-pub(super) const REACHES: [f64; 3] = [1e7, 1e5, 1e4];
+/// How a set is searched for its interior.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// The largest scale of the cone.
+    pub(super) scale: f64,
+    /// The largest value the point may have, in units of the prior.
+    pub(super) value: f64,
+}
+
+/// The ways of searching, the first for nearly every set. Where a set has no limits, a point may
+/// be too far out to start from: the next keep it near the prior. Sets that are thinner in some
+/// directions than a step of the estimate can resolve are flattened by the last.
+pub(super) const REACHES: [Reach; 4] = {
+    const fn reach(scale: f64, value: f64) -> Reach {
+        Reach { scale, value }
+    }
+    [
+        reach(1e7, f64::INFINITY),
+        reach(1e7, 1e3),
+        reach(1e5, 1e3),
+        reach(1e4, f64::INFINITY),
+    ]
+};
 
 /// What is less than this, where unknowns are about one, comes from rounding.
 const NOISE: f64 = 1e-13;
@@ -40,11 +60,11 @@ pub(super) struct Interior {
     pub(super) limits: Vec<Limit>,
 }
 
-/// Finds the interior; `None` if the set has no point.
+/// Finds the interior; `None` if the set has no point within reach.
 pub(super) fn find(
     set: &Polyhedron,
     nonnegative: bool,
-    reach: f64,
+    reach: Reach,
     control: &dyn Control,
 ) -> Result<Option<Interior>, LpError> {
     let Optimum::At { point, .. } = set.extreme(&[], End::Least, control)? else {
@@ -139,14 +159,14 @@ fn always_active(
     equations: &[(Form, f64)],
     limits: &[Limit],
     nonnegative: bool,
-    reach: f64,
+    reach: Reach,
     control: &dyn Control,
 ) -> Result<Option<Marked>, LpError> {
     let unknowns = set.bounds.len();
     let signs = if nonnegative { unknowns } else { 0 };
     let scale = unknowns;
     let mut cone = Polyhedron::new(unknowns, nonnegative);
-    cone.bounds.push((1.0, reach));
+    cone.bounds.push((1.0, reach.scale));
     cone.bounds
         .resize(unknowns + 1 + limits.len() + signs, (0.0, 1.0));
     for (form, value) in equations {
@@ -171,6 +191,15 @@ fn always_active(
             lower: 0.0,
             upper: f64::INFINITY,
         });
+    }
+    if reach.value.is_finite() {
+        for unknown in 0..unknowns {
+            cone.rows.push(Row {
+                form: vec![(unknown, 1.0), (scale, -reach.value)],
+                lower: f64::NEG_INFINITY,
+                upper: 0.0,
+            });
+        }
     }
     let objective: Form = (0..limits.len() + signs).map(|n| (slack(n), 1.0)).collect();
     let Optimum::At { point, .. } = cone.extreme(&objective, End::Most, control)? else {

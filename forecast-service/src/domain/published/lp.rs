@@ -13,20 +13,19 @@
 //!   not answered but an error.
 
 use almanac_service_kit::plain::control::{Control, Stopped};
-use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOptions};
+use microlp::{OptimizationDirection, Problem, SolveOptions};
 use thiserror::Error;
 
 use super::system::Form;
 
+mod attempts;
 mod scales;
 
+use attempts::{ATTEMPTS, Attempt, FAR, Slack, add_row, ordered};
 use scales::{Scales, exponent, power_of_two};
 
 /// By how much a row may be missed, relative to the size of its numbers.
 pub const TOLERANCE: f64 = 1e-9;
-
-/// The tolerance of programs that cannot be decided at [`TOLERANCE`].
-const LAST_TOLERANCE: f64 = 3e-8;
 
 /// lower <= form <= upper.
 #[derive(Debug, Clone)]
@@ -73,46 +72,6 @@ pub enum LpError {
     Numerical(String),
 }
 
-/// How a row with two ends is put to the solver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slack {
-    /// As an equation with an unknown of its own between the ends.
-    Bounded,
-    /// As two inequalities.
-    Split,
-}
-
-/// One way of putting a program to the solver.
-#[derive(Debug, Clone, Copy)]
-struct Attempt {
-    slack: Slack,
-    presolve: bool,
-    tolerance: f64,
-}
-
-/// The ways that are tried until one works.
-///
-/// The solver gives up on one program in some ten thousand, mostly sets that are a single point
-/// up to rounding. The same program written otherwise takes another path; the last resort is a
-/// tolerance in which its gaps disappear.
-const ATTEMPTS: [Attempt; 6] = {
-    const fn attempt(slack: Slack, presolve: bool, tolerance: f64) -> Attempt {
-        Attempt {
-            slack,
-            presolve,
-            tolerance,
-        }
-    }
-    [
-        attempt(Slack::Bounded, true, TOLERANCE),
-        attempt(Slack::Split, true, TOLERANCE),
-        attempt(Slack::Bounded, false, TOLERANCE),
-        attempt(Slack::Split, false, TOLERANCE),
-        attempt(Slack::Bounded, true, LAST_TOLERANCE),
-        attempt(Slack::Split, true, LAST_TOLERANCE),
-    ]
-};
-
 impl Polyhedron {
     pub(super) fn new(unknowns: usize, nonnegative: bool) -> Self {
         let least = if nonnegative { 0.0 } else { f64::NEG_INFINITY };
@@ -139,7 +98,7 @@ impl Polyhedron {
         let mut trouble = String::new();
         for attempt in ATTEMPTS {
             control.check()?;
-            let (problem, variables) = self.problem(objective, end, &scales, attempt.slack);
+            let (problem, variables) = self.problem(objective, end, &scales, attempt);
             let mut options = SolveOptions::default();
             options.presolve = attempt.presolve;
             options.tolerances.feasibility = attempt.tolerance;
@@ -161,6 +120,9 @@ impl Polyhedron {
             match self.worst_miss(&point, &scales) {
                 miss if miss <= 2.0 * attempt.tolerance => {
                     let value = dot(objective, &point);
+                    if attempt.capped && reaches(objective, &scales, value, end) {
+                        return Ok(Optimum::Unbounded);
+                    }
                     return Ok(Optimum::At { value, point });
                 }
                 miss => trouble = format!("a row is missed by {miss:e}"),
@@ -174,46 +136,35 @@ impl Polyhedron {
         objective: &[(usize, f64)],
         end: End,
         scales: &Scales,
-        slack: Slack,
+        attempt: Attempt,
     ) -> (Problem, Vec<microlp::Variable>) {
         let mut problem = Problem::new(match end {
             End::Least => OptimizationDirection::Minimize,
             End::Most => OptimizationDirection::Maximize,
         });
-        let mut costs = vec![0.0; self.bounds.len()];
-        for &(unknown, coefficient) in objective {
-            costs[unknown] += coefficient * scales.columns[unknown];
-        }
-        // The size of the objective says nothing about the program: bring it to about one.
-        let largest = costs.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
-        let unit = power_of_two(-exponent(largest));
-        let variables: Vec<_> = (costs.iter().zip(&self.bounds).zip(&scales.columns))
-            .map(|((cost, (lower, upper)), scale)| {
-                problem.add_var(cost * unit, (lower / scale, upper / scale))
+        let (costs, unit) = costs(objective, scales);
+        let mut variables: Vec<_> = ordered(costs.len(), attempt.backward)
+            .map(|u| {
+                let ((lower, upper), scale) = (self.bounds[u], scales.columns[u]);
+                problem.add_var(costs[u] * unit, (lower / scale, upper / scale))
             })
             .collect();
-        for (row, scale) in self.rows.iter().zip(&scales.rows) {
+        if attempt.backward {
+            variables.reverse();
+        }
+        for place in ordered(self.rows.len(), attempt.backward) {
+            let (row, scale) = (&self.rows[place], scales.rows[place]);
             let terms = row.form.iter();
-            let mut terms: Vec<_> = terms
-                .map(|&(u, c)| (variables[u], c * scales.columns[u] * scale))
-                .collect();
-            let (lower, upper) = (row.lower * scale, row.upper * scale);
-            // An exact figure: both limits are the same number.
-            if lower.total_cmp(&upper).is_eq() {
-                problem.add_constraint(terms, ComparisonOp::Eq, lower);
-                continue;
-            }
-            if slack == Slack::Bounded {
-                terms.push((problem.add_var(0.0, (lower, upper)), -1.0));
-                problem.add_constraint(terms, ComparisonOp::Eq, 0.0);
-                continue;
-            }
-            if lower.is_finite() {
-                problem.add_constraint(terms.clone(), ComparisonOp::Ge, lower);
-            }
-            if upper.is_finite() {
-                problem.add_constraint(terms, ComparisonOp::Le, upper);
-            }
+            let terms = terms.map(|&(u, c)| (variables[u], c * scales.columns[u] * scale));
+            // Between half of and all of what may be opened, in steps of the golden section.
+            let opened = attempt.opened * (0.5 + 0.5 * (place as f64 * 0.618_034).fract());
+            let (lower, upper) = (row.lower * scale - opened, row.upper * scale + opened);
+            add_row(&mut problem, terms.collect(), (lower, upper), attempt.slack);
+        }
+        if attempt.capped {
+            let terms = (costs.iter().zip(&variables)).map(|(cost, v)| (*v, cost * unit));
+            let terms = terms.filter(|(_, cost)| cost.abs() > 0.0).collect();
+            add_row(&mut problem, terms, (-FAR, FAR), Slack::Bounded);
         }
         (problem, variables)
     }
@@ -238,6 +189,24 @@ impl Polyhedron {
         }
         worst
     }
+}
+
+/// The objective in scaled units, and the power of two that brings its largest entry to about
+/// one: its size says nothing about the program.
+fn costs(objective: &[(usize, f64)], scales: &Scales) -> (Vec<f64>, f64) {
+    let mut costs = vec![0.0; scales.columns.len()];
+    for &(unknown, coefficient) in objective {
+        costs[unknown] += coefficient * scales.columns[unknown];
+    }
+    let largest = costs.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+    (costs, power_of_two(-exponent(largest)))
+}
+
+/// Whether a capped objective stands at its cap.
+fn reaches(objective: &[(usize, f64)], scales: &Scales, value: f64, end: End) -> bool {
+    let (_, unit) = costs(objective, scales);
+    let toward = if end == End::Most { value } else { -value };
+    toward * unit > 0.99 * FAR
 }
 
 /// The sum of a linear form at a point, in the order of its terms.

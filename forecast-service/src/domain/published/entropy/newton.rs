@@ -15,6 +15,8 @@ const SHRINK: f64 = 10.0;
 /// How far to the boundary a step may go.
 const NEAR_BOUNDARY: f64 = 0.99;
 const SMALLEST_STEP: f64 = 1e-10;
+/// A descent below this part of the barrier's weight is at the center.
+const CENTERED: f64 = 1e-3;
 const SMALLEST_SLACK: f64 = 1e-12;
 /// Rows added to a matrix between two looks at the control.
 const ROWS_BETWEEN_CHECKS: usize = 64;
@@ -82,7 +84,7 @@ impl State {
     }
 
     /// Runs from products of slack and multiplier until one run reaches the tolerance; answers
-    /// the violation that is left.
+    /// the violation that is left. All runs but the first go to the center first.
     pub(super) fn solve(
         &mut self,
         products: &[f64],
@@ -91,10 +93,13 @@ impl State {
     ) -> Result<f64, LpError> {
         let start = self.now.clone();
         let mut kkt = f64::INFINITY;
-        for &product in products {
+        for (attempt, &product) in products.iter().enumerate() {
             self.now = start.clone();
+            if attempt > 0 {
+                self.center(product, control)?;
+            }
             self.run(product, control)?;
-            kkt = self.kkt(&self.now);
+            kkt = self.kkt(&self.now) / self.size();
             if kkt <= tolerance {
                 break;
             }
@@ -172,6 +177,11 @@ impl State {
             .fold(self.stationarity(at).amax(), f64::max)
     }
 
+    /// The size of the terms that cancel in the conditions.
+    fn size(&self) -> f64 {
+        self.now.multipliers.iter().fold(1.0, |m, l| l.max(m))
+    }
+
     fn residual(&self, at: &Iterate, target: f64) -> f64 {
         let products = at
             .slacks
@@ -181,6 +191,50 @@ impl State {
         let misses = products.chain(self.gaps(at));
         let sum = misses.fold(self.stationarity(at).norm_squared(), |sum, m| sum + m * m);
         sum.sqrt()
+    }
+
+    /// Goes to where f - product sum log(slack) is least, by damped Newton steps, which get there
+    /// from anywhere inside (Boyd and Vandenberghe, section 9.5).
+    fn center(&mut self, product: f64, control: &dyn Control) -> Result<(), LpError> {
+        for _ in 0..MAX_STEPS {
+            control.check()?;
+            self.start(product);
+            let step = self.newton(product, control)?;
+            let here = self.barrier(&self.now.u, product);
+            let mut slope = self.slope(&self.now.u);
+            for (limit, multiplier) in self.limits.iter().zip(&self.now.multipliers) {
+                slope.axpy(*multiplier, &limit.row, 1.0);
+            }
+            let descent = slope.dot(&step.u);
+            if descent > -CENTERED * product {
+                break;
+            }
+            let mut length = 1.0_f64;
+            let next = loop {
+                let next = &self.now.u + &step.u * length;
+                if self.barrier(&next, product) <= here + 0.25 * length * descent {
+                    break next;
+                }
+                length *= 0.5;
+                if length < SMALLEST_STEP {
+                    return Ok(());
+                }
+            };
+            self.now.u = next;
+        }
+        Ok(())
+    }
+
+    /// f - product sum log(slack); infinite outside.
+    fn barrier(&self, u: &DVector<f64>, product: f64) -> f64 {
+        let room = self.room(u);
+        if !self.allows(u) || room.iter().any(|slack| *slack <= 0.0) {
+            return f64::INFINITY;
+        }
+        let values = u.iter().zip(&self.weights);
+        let distance = values.fold(0.0, |sum, (u, w)| sum + w * self.measure.distance(*u));
+        room.iter()
+            .fold(distance, |sum, slack| sum - product * libm::log(*slack))
     }
 
     fn run(&mut self, product: f64, control: &dyn Control) -> Result<(), LpError> {
