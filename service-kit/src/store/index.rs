@@ -1,7 +1,6 @@
 //! Bringing the index in line with the log.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use super::directory::Directory;
 use super::disk;
@@ -35,39 +34,108 @@ fn applied_tip(engine: &dyn Engine) -> Option<Tip> {
     <&[u8; TIP_BYTES]>::try_from(body).ok().map(Tip::from_bytes)
 }
 
-/// Opens the index and makes it hold exactly what the log does.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] when the index knows of commits that the log has lost.
-pub(super) fn open(
-    directory: &Directory,
-    log: &Log<'_>,
-    high: &High,
-    trust: Trust,
-    cache_bytes: u64,
-) -> Result<Box<dyn Engine>, StoreError> {
-    let dir = directory.index();
-    // From here on the files change: the seal must not outlive what it is about.
-    disk::remove(&directory.seal())?;
-    if trust != Trust::Nothing && dir.is_dir() {
-        match reuse(&dir, cache_bytes, log, high, trust) {
-            Ok(engine) => return Ok(engine),
-            Err(Reject::Lost(error)) => return Err(error),
-            Err(Reject::Index(reason)) => {
-                tracing::warn!(%reason, "the index is rebuilt from the log");
+/// An index that is open and known to be right as far as it goes.
+pub(super) struct Index {
+    engine: Box<dyn Engine>,
+    tip: Tip,
+}
+
+impl Index {
+    /// Opens the index that is there, checking it as far as it is not trusted. `None` when it
+    /// has to be rebuilt. The log is left as it is, so that nothing is lost if this fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the index knows of commits that the log has lost.
+    pub(super) fn adopt(
+        directory: &Directory,
+        log_end: &High,
+        trust: Trust,
+        cache_bytes: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let dir = directory.index();
+        if log_end.tip.revision == Revision::ZERO && !dir.exists() {
+            return Ok(None);
+        }
+        if trust == Trust::Nothing || !dir.is_dir() {
+            rebuilding("it is missing or differs from its seal");
+            return Ok(None);
+        }
+        // From here on the files change: the seal must not outlive what it is about.
+        disk::remove(&directory.seal())?;
+        let engine = match SledEngine::open(&dir, cache_bytes) {
+            Ok(engine) => Box::new(engine),
+            Err(error) => {
+                rebuilding(&error.0);
+                return Ok(None);
+            }
+        };
+        match check(&*engine, &log_end.tip, trust) {
+            Ok(tip) if tip.revision > log_end.tip.revision => Err(lost(tip.revision, log_end)),
+            Ok(tip) => Ok(Some(Self { engine, tip })),
+            Err(reason) => {
+                rebuilding(&reason);
+                close(engine);
+                Ok(None)
             }
         }
-    } else if high.tip.revision > Revision::ZERO {
-        tracing::warn!(
-            reason = "it is missing or differs from its seal",
-            "the index is rebuilt from the log"
-        );
     }
-    disk::remove(&dir)?;
-    disk::create_dir(&dir)?;
-    let engine = SledEngine::open(&dir, cache_bytes).map_err(|e| StoreError::Engine(e.0))?;
-    replay(&engine, log, &Tip::genesis(&log.incarnation), high)?;
-    Ok(Box::new(engine))
+
+    /// The engine of an index that holds exactly what the log does: the adopted one, with what it
+    /// lacks, or a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Io`], [`StoreError::Engine`].
+    pub(super) fn complete(
+        adopted: Option<Self>,
+        directory: &Directory,
+        log: &Log<'_>,
+        high: &High,
+        cache_bytes: u64,
+    ) -> Result<Box<dyn Engine>, StoreError> {
+        if let Some(Self { engine, tip }) = adopted {
+            match replay(&*engine, log, &tip, high) {
+                Ok(()) => return Ok(engine),
+                Err(StoreError::Engine(reason)) => rebuilding(&reason),
+                Err(error) => return Err(error),
+            }
+            close(engine);
+        }
+        disk::remove(&directory.seal())?;
+        let dir = directory.index();
+        disk::remove(&dir)?;
+        disk::create_dir(&dir)?;
+        let engine = SledEngine::open(&dir, cache_bytes).map_err(|e| StoreError::Engine(e.0))?;
+        replay(&engine, log, &Tip::genesis(&log.incarnation), high)?;
+        Ok(Box::new(engine))
+    }
+}
+
+fn rebuilding(reason: &str) {
+    tracing::warn!(reason, "the index is rebuilt from the log");
+}
+
+/// Closes an index that is not used: its threads must be done with the directory before that is
+/// removed.
+fn close(engine: Box<dyn Engine>) {
+    if let Err(error) = engine.close() {
+        tracing::warn!(error = %error.0, "a rejected index did not close");
+    }
+}
+
+/// How far an open index is, having checked what is not trusted; or why it is worthless.
+fn check(engine: &dyn Engine, log_end: &Tip, trust: Trust) -> Result<Tip, String> {
+    let tip = applied_tip(engine).ok_or("it does not say how far it is")?;
+    if trust == Trust::Sealed && tip == *log_end {
+        return Ok(tip);
+    }
+    let (pairs, set) = survey(engine, tip.revision, Beyond::Refused)?;
+    if (pairs, set) == (tip.pairs, tip.set) {
+        return Ok(tip);
+    }
+    Err(format!(
+        "it holds {pairs} pairs instead of {}, or others",
+        tip.pairs
+    ))
 }
 
 /// How much an index is believed before it has been read.
@@ -81,89 +149,52 @@ pub(super) enum Trust {
     Nothing,
 }
 
-/// Compares the index with its seal, reading all its files and changing nothing.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] when the seal knows of commits that the log has lost.
-pub(super) fn inspect(directory: &Directory, high: &High) -> Result<Trust, StoreError> {
-    let Some(seal) = Seal::read(&directory.seal())? else {
-        return Ok(match directory.seal().exists() {
-            true => Trust::Nothing,
-            false => Trust::Unsealed,
-        });
-    };
-    if seal.revision > high.tip.revision {
-        return Err(lost(seal.revision, high));
-    }
-    Ok(
-        match seal.is_of(&high.tip) && seal.matches(&directory.index())? {
-            true => Trust::Sealed,
-            false => Trust::Nothing,
-        },
-    )
+/// What the seal says about the index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inspection {
+    trust: Trust,
+    /// The revision at the last clean close, if it is known.
+    sealed: Option<Revision>,
 }
 
-fn lost(revision: Revision, high: &High) -> StoreError {
+/// Compares the index with its seal, reading all its files and changing nothing.
+pub(super) fn inspect(directory: &Directory, high: &High) -> Result<Inspection, StoreError> {
+    let seal = Seal::read(&directory.seal())?;
+    let trust = match &seal {
+        None if !directory.seal().exists() => Trust::Unsealed,
+        Some(seal) if seal.is_of(&high.tip) && seal.matches(&directory.index())? => Trust::Sealed,
+        _ => Trust::Nothing,
+    };
+    Ok(Inspection {
+        trust,
+        sealed: seal.map(|seal| seal.revision),
+    })
+}
+
+impl Inspection {
+    /// How much to believe the index, having made sure that the log still holds what was sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it has lost commits.
+    pub(super) fn compare(self, log_end: &High) -> Result<Trust, StoreError> {
+        match self.sealed {
+            Some(revision) if revision > log_end.tip.revision => Err(lost(revision, log_end)),
+            _ => Ok(self.trust),
+        }
+    }
+}
+
+fn lost(revision: Revision, log_end: &High) -> StoreError {
     StoreError::corrupt(
         format!(
             "log segment {}, offset {}",
-            high.position.segment, high.position.offset
+            log_end.position.segment, log_end.position.offset
         ),
         format!(
             "the log ends with revision {}, but {revision} had been committed",
-            high.tip.revision
+            log_end.tip.revision
         ),
     )
-}
-
-/// Why an index that is there is not used.
-enum Reject {
-    /// It is worthless, and nothing else is.
-    Index(String),
-    /// It is evidence that the log has lost something, or the log cannot be read.
-    Lost(StoreError),
-}
-
-fn reuse(
-    dir: &Path,
-    cache_bytes: u64,
-    log: &Log<'_>,
-    high: &High,
-    trust: Trust,
-) -> Result<Box<dyn Engine>, Reject> {
-    let engine = SledEngine::open(dir, cache_bytes).map_err(|error| Reject::Index(error.0))?;
-    match catch_up(&engine, log, high, trust) {
-        Ok(()) => Ok(Box::new(engine)),
-        Err(reject) => {
-            // Its threads must be done with the directory before that is removed.
-            if let Err(error) = Box::new(engine).close() {
-                tracing::warn!(error = %error.0, "a rejected index did not close");
-            }
-            Err(reject)
-        }
-    }
-}
-
-/// Checks an open index as far as it is not trusted, and replays what it lacks.
-fn catch_up(engine: &dyn Engine, log: &Log<'_>, high: &High, trust: Trust) -> Result<(), Reject> {
-    let tip = applied_tip(engine)
-        .ok_or_else(|| Reject::Index("it does not say how far it is".to_owned()))?;
-    if tip.revision > high.tip.revision {
-        return Err(Reject::Lost(lost(tip.revision, high)));
-    }
-    if trust == Trust::Unsealed || tip != high.tip {
-        let found = survey(engine, tip.revision, Beyond::Refused).map_err(Reject::Index)?;
-        if found != (tip.pairs, tip.set) {
-            return Err(Reject::Index(format!(
-                "it holds {} pairs instead of {}, or others",
-                found.0, tip.pairs
-            )));
-        }
-    }
-    replay(engine, log, &tip, high).map_err(|error| match error {
-        StoreError::Engine(reason) => Reject::Index(reason),
-        error => Reject::Lost(error),
-    })
 }
 
 /// What a survey makes of pairs of later commits.

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::disk;
 use super::error::StoreError;
 use super::frame::{self, Frame};
+use super::high::High;
 use super::segment::{self, HEADER, Position, Segment};
 use super::time::Revision;
 use super::tip::Tip;
@@ -18,12 +19,12 @@ pub(super) struct Log<'a> {
 }
 
 /// What lies after the high-water mark.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tail {
     /// Whole frames that follow the chain, one after the other.
     pub(super) frames: Vec<u8>,
-    /// The chain's end after them; `None` when there are none.
-    pub(super) tip: Option<Tip>,
+    /// The chain's end after them, and where that is.
+    pub(super) end: High,
     /// Why what follows them is no frame; `None` when nothing follows.
     pub(super) garbage: Option<&'static str>,
 }
@@ -151,39 +152,48 @@ impl Log<'_> {
     /// # Errors
     /// [`StoreError::Corrupt`] when a frame is broken that had been durable, because a frame of
     /// a later group stands behind it.
-    pub(super) fn tail(&self, high: &Tip, end: Position) -> Result<Tail, StoreError> {
-        let mut tail = Tail::default();
-        let mut tip = *high;
+    pub(super) fn tail(&self, high: &High) -> Result<Tail, StoreError> {
+        let mut tail = Tail {
+            frames: Vec::new(),
+            end: *high,
+            garbage: None,
+        };
         for part in segment::list(self.dir)? {
-            if part.number < end.segment {
+            if part.number < high.position.segment {
                 continue;
             }
             let bytes = read(&part)?;
             let mut offset = HEADER;
-            if part.number == end.segment {
-                offset = usize::try_from(end.offset).unwrap_or(usize::MAX);
+            if part.number == high.position.segment {
+                offset = usize::try_from(high.position.offset).unwrap_or(usize::MAX);
             } else {
                 match segment::parse_header(&bytes, &self.incarnation, part.number) {
-                    Ok(start) if start == tip => {}
+                    Ok(start) if start == tail.end.tip => {}
                     // A segment is begun when all before it is durable.
-                    Ok(start) if start.revision > tip.revision => {
-                        return Err(damaged(&part, 0, tip.revision.next(), NOT_TORN));
+                    Ok(start) if start.revision > tail.end.tip.revision => {
+                        let broken = tail.end.tip.revision.next();
+                        return Err(damaged(&part, 0, broken, NOT_TORN));
                     }
                     Ok(_) => tail.garbage = Some("a segment begins elsewhere"),
                     Err(detail) => tail.garbage = Some(detail),
                 }
             }
             while tail.garbage.is_none() && bytes[offset..].iter().any(|byte| *byte != 0) {
-                match frame::parse(&bytes[offset..], &tip) {
+                match frame::parse(&bytes[offset..], &tail.end.tip) {
                     Ok(frame) => {
                         tail.frames.extend_from_slice(frame.bytes);
                         offset += frame.bytes.len();
-                        tip = frame.tip;
-                        tail.tip = Some(tip);
+                        tail.end = High {
+                            tip: frame.tip,
+                            position: Position {
+                                segment: part.number,
+                                offset: offset as u64,
+                            },
+                        };
                     }
                     Err(error) => {
-                        let broken = tip.revision.next();
-                        if frame::later_group(&bytes[offset..], &tip) {
+                        let broken = tail.end.tip.revision.next();
+                        if frame::later_group(&bytes[offset..], &tail.end.tip) {
                             return Err(damaged(&part, offset, broken, NOT_TORN));
                         }
                         tail.garbage = Some(error.text());

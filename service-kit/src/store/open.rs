@@ -8,7 +8,7 @@ use super::directory::Directory;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::high::{self, Found, High, HighWriter};
-use super::index;
+use super::index::{self, Index};
 use super::log::{Log, Tail};
 use super::options::StoreOptions;
 use super::queue::Queue;
@@ -46,16 +46,19 @@ pub(super) fn open(
     };
     let found = high::read(&directory.high(), &incarnation)?;
     // Both read much and change nothing.
-    let (checked, trust) = std::thread::scope(|scope| {
+    let (checked, inspected) = std::thread::scope(|scope| {
         let checked = scope.spawn(|| check_log(&log, &found));
-        let trust = index::inspect(&directory, &found.high);
-        (checked.join(), trust)
+        let inspected = index::inspect(&directory, &found.high);
+        (checked.join(), inspected)
     });
     let tail =
         checked.map_err(|_| StoreError::Engine("the check of the log panicked".into()))??;
+    // What could still refuse the log comes before anything is cut off it.
+    let trust = inspected?.compare(&tail.end)?;
+    let adopted = Index::adopt(&directory, &tail.end, trust, options.cache_bytes)?;
     let (log_writer, high_writer, high) =
         settle(&directory, incarnation, &found, tail, &options, disk)?;
-    let engine = index::open(&directory, &log, &high, trust?, options.cache_bytes)?;
+    let engine = Index::complete(adopted, &directory, &log, &high, options.cache_bytes)?;
 
     let shared = Arc::new(Shared::new(incarnation, log_dir, engine, high));
     let queue = Arc::new(Queue::new(options.queue));
@@ -107,7 +110,7 @@ pub(super) fn check_log(log: &Log<'_>, found: &Found) -> Result<Tail, StoreError
         (&high.tip, high.position),
         &mut |_| Ok(()),
     )?;
-    let tail = log.tail(&high.tip, high.position)?;
+    let tail = log.tail(high)?;
     match tail.garbage {
         // The damaged slot may have been the later one, and what is broken here acknowledged. A
         // crash does not break both: a slot is within one sector, which is written whole.
@@ -147,12 +150,12 @@ fn settle(
         high.position,
         options.segment_bytes,
     )?;
-    if let Some(tip) = tail.tip {
+    if tail.end != high {
         // Written again rather than kept: what an earlier process failed to sync can be read and
         // still not be on the disk.
         log.append(tail.frames, &high.tip)?;
         high = High {
-            tip,
+            tip: tail.end.tip,
             position: log.position(),
         };
     }

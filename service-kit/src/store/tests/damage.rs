@@ -80,8 +80,8 @@ async fn a_tail_torn_at_any_byte_leaves_whole_commits() {
     for length in start..=whole.len() {
         for garbage in [&b""[..], &[0; 50], b"ALMF\x90\0\0\0and then something else"] {
             rewrite(&path, &[&whole[..length], garbage].concat());
-            let (found, tail) = check(dir.path()).unwrap();
-            let tip = tail.tip.unwrap_or(found.high.tip);
+            let (_, tail) = check(dir.path()).unwrap();
+            let tip = tail.end.tip;
             assert_eq!(tail.frames, whole[start..start + tail.frames.len()]);
             seen.push(tip.revision.get());
         }
@@ -114,7 +114,7 @@ async fn damage_after_a_stale_mark_is_told_from_a_torn_end() {
             // Only the last group can have been torn.
             Ok((_, tail)) => {
                 assert!(bit / 8 >= last, "bit {bit} of {start}..{last}..{length}");
-                assert_eq!(tail.tip.unwrap().revision, Revision::new(5));
+                assert_eq!(tail.end.tip.revision, Revision::new(5));
             }
             Err(error) => assert!(matches!(error, StoreError::Corrupt { .. })),
         }
@@ -131,7 +131,7 @@ async fn a_flip_at_any_byte_of_the_mark_is_healed_or_found() {
         let (found, tail) = check(dir.path()).unwrap();
         assert!(found.damaged);
         assert_eq!(found.high.tip.revision, Revision::new(3));
-        assert_eq!(tail.tip.unwrap().revision, Revision::new(5));
+        assert_eq!(tail.end.tip.revision, Revision::new(5));
         flip(&path, bit);
     }
     // A slot that is damaged beside a log that is: nobody knows whether that was acknowledged.
@@ -262,6 +262,47 @@ async fn a_log_older_than_its_index_is_found() {
         let error = answers(mixed.path()).unwrap_err().to_string();
         assert!(error.contains("10, but 12 had been committed"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_end_that_the_index_knows_of_is_left_as_it_is() {
+    let dir = crashed(3, 5).await;
+    let newer = copied(dir.path());
+    assert_eq!(answers(newer.path()).unwrap().1, filled(5));
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    copy(&newer.path().join("index"), &dir.path().join("index"));
+    let path = segment(dir.path());
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 60;
+    bytes[last] ^= 1;
+    rewrite(&path, &bytes);
+    // By the log alone the last commit may have been torn; the index had already applied it.
+    let (_, tail) = check(dir.path()).unwrap();
+    assert_eq!(tail.end.tip.revision, Revision::new(4));
+    for _ in 0..2 {
+        let error = answers(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("4, but 5 had been committed"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    // Sealed, or with a seal that says so and an index that is gone.
+    fs::copy(newer.path().join("index.sum"), dir.path().join("index.sum")).unwrap();
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    for _ in 0..2 {
+        let error = answers(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("4, but 5 had been committed"), "{error}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_seal_is_newer_than_a_mark_that_was_not_synced() {
+    let dir = crashed(3, 5).await;
+    let newer = copied(dir.path());
+    answers(newer.path()).unwrap();
+    fs::copy(newer.path().join("index.sum"), dir.path().join("index.sum")).unwrap();
+    // The log holds what was sealed, though the mark is behind: nothing is lost.
+    let found = answers(dir.path()).unwrap();
+    assert_eq!(found, (Revision::new(5), filled(5)));
 }
 
 #[tokio::test]
