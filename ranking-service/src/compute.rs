@@ -33,9 +33,8 @@ pub struct Computed {
 }
 
 /// A leaf's column as the domain takes it.
-struct Prepared<'a> {
+struct Prepared {
     node: usize,
-    id: &'a str,
     selection: PeriodSelection,
     period: String,
     values: Column,
@@ -89,11 +88,6 @@ pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Computed, Fault
         .map_err(|e| error::pipeline(&e))?;
     let result_digest = result_digest(&framework, &entities, &ranking)
         .ok_or_else(|| Fault::internal(&"a ranking of every node lacks one"))?;
-    tracing::debug!(
-        leaves = prepared.len(),
-        first = prepared.first().map(|l| l.id),
-        "ranked"
-    );
     Ok(Computed {
         framework,
         entities,
@@ -103,7 +97,7 @@ pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Computed, Fault
     })
 }
 
-fn prepare(inputs: &Inputs) -> Result<Vec<Prepared<'_>>, Fault> {
+fn prepare(inputs: &Inputs) -> Result<Vec<Prepared>, Fault> {
     let prepare = |(node, cells): &(usize, crate::store::EditionCells)| {
         let id = inputs
             .fixed
@@ -125,7 +119,6 @@ fn prepare(inputs: &Inputs) -> Result<Vec<Prepared<'_>>, Fault> {
             .map(|cell| cell.figure.map_or(0, |(_, ordinal)| age(ordinal)));
         Ok(Prepared {
             node: *node,
-            id,
             selection,
             period: selection.period.to_string(),
             values: Column::from_options(&values).map_err(|e| Fault::internal(&e))?,

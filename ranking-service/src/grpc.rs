@@ -49,18 +49,6 @@ impl App {
     }
 }
 
-/// Runs work that takes the processor for longer than a moment off the threads that serve.
-///
-/// # Errors
-/// What the work answers; INTERNAL if it panics.
-pub async fn compute<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::internal(&error))?
-}
-
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
 
 /// Writes the methods of the generated trait: each hands its request to a function and turns the

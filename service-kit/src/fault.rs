@@ -155,6 +155,14 @@ impl Fault {
         &self.message
     }
 
+    /// The status as an encoded `google.rpc.Status`, for a resource that keeps why it failed.
+    #[must_use]
+    pub fn into_encoded(self, domain: &str) -> Vec<u8> {
+        // What tonic calls the details of a status is the encoded google.rpc.Status itself, and
+        // there always is an ErrorInfo in it.
+        self.into_status(domain).details().to_vec()
+    }
+
     /// The status, with details under the service's error domain (`ranking.almanac`).
     #[must_use]
     pub fn into_status(self, domain: &str) -> Status {
@@ -280,6 +288,18 @@ impl Violations {
             retry_after: None,
         }
     }
+}
+
+/// # Errors
+/// ABORTED (`reason`) if a digest is expected and the result has another one.
+pub fn check_digest(reason: impl Reason, expected: &str, found: &str) -> Result<(), Fault> {
+    if expected.is_empty() || expected == found {
+        return Ok(());
+    }
+    let text = format!("the result has digest {found}, not {expected}: the data changed");
+    Err(Fault::new(Code::Aborted, reason, text)
+        .with("result_digest", found)
+        .with("expected_result_digest", expected))
 }
 
 /// The longest part of `text` that fits, cut between characters.

@@ -10,9 +10,33 @@ use std::{
     time::Duration,
 };
 
+use almanac_proto::common::v1::ErrorReason;
 use tokio::sync::watch;
 
-use crate::plain::control::{Control, Stopped};
+use crate::{
+    fault::Violations,
+    plain::control::{Control, Stopped},
+};
+
+/// How long a call waits for its job unless told otherwise.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+/// How long a call waits for its job at most.
+pub const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// The `wait` of a request; a violation where it is negative or too long.
+pub fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -> Duration {
+    let Some(wait) = wait else {
+        return DEFAULT_WAIT;
+    };
+    match Duration::try_from(*wait) {
+        Ok(wait) if wait <= MAX_WAIT => wait,
+        _ => {
+            let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
+            violations.push("wait", ErrorReason::FieldInvalid, text);
+            DEFAULT_WAIT
+        }
+    }
+}
 
 /// The jobs that run, by the name of the resource they make.
 #[derive(Debug, Clone, Default)]

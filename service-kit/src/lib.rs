@@ -4,6 +4,7 @@
 //! no store, no clock.
 
 pub mod check;
+pub mod compute;
 pub mod config;
 pub mod consistency;
 pub mod fault;

@@ -162,6 +162,22 @@ where
     }
 }
 
+/// Runs `effect` in one transaction that no request asked for.
+///
+/// # Errors
+/// What `effect` answers, or a fault of the store; then nothing was written.
+pub async fn transact(
+    store: &Store,
+    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+) -> Result<(), Fault> {
+    match store.transact(effect).await {
+        Ok(_) => Ok(()),
+        Err(TransactError::Aborted(fault)) => Err(fault),
+        Err(TransactError::Store(error)) => Err(store_fault(&error)),
+        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
+    }
+}
+
 /// How a caller is told of a fault of the store.
 #[must_use]
 pub fn store_fault(error: &crate::store::StoreError) -> Fault {

@@ -1,25 +1,19 @@
 //! CreateForecast and CancelForecast.
 
-use std::time::Duration;
-
-use almanac_proto::{
-    common::v1::ErrorReason as Common,
-    forecast::v1::{self as pb, ErrorReason},
-};
+use almanac_proto::forecast::v1::{self as pb, ErrorReason};
 use almanac_service_kit::{
+    compute::compute,
     consistency,
-    fault::{Fault, Violations},
-    jobs::Jobs,
+    fault::{Fault, Violations, check_digest},
+    jobs::{DEFAULT_WAIT, Jobs, wait},
     name,
     resource::{Stored, find, identify},
     store::{Read as _, Snapshot, Store, Transaction},
     write::{Intent, write},
 };
-use tonic::Code;
 
 use super::{
-    compute::compute,
-    forecasts::{DEFAULT_WAIT, Forecasts, MAX_WAIT, current, put},
+    forecasts::{Forecasts, current, put},
     inputs::Inputs,
     jobs::{self, Target},
     outlook::{ENGINE_VERSION, Outlook, check_method},
@@ -108,20 +102,6 @@ pub async fn create(
     current(store, &target.parents(), &target.forecast)
 }
 
-fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -> Duration {
-    let Some(wait) = wait else {
-        return DEFAULT_WAIT;
-    };
-    match Duration::try_from(*wait) {
-        Ok(wait) if wait <= MAX_WAIT => wait,
-        _ => {
-            let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
-            violations.push("wait", Common::FieldInvalid, text);
-            DEFAULT_WAIT
-        }
-    }
-}
-
 /// Checks the request against the data; computes the result where `full`.
 async fn preview(
     read: Snapshot,
@@ -158,7 +138,11 @@ async fn preview(
         let digests = match full {
             true => {
                 let outlook = Outlook::compute(&inputs, caller)?;
-                check_digest(&request.expected_result_digest, &outlook.result_digest)?;
+                check_digest(
+                    ErrorReason::ResultDigestMismatch,
+                    &request.expected_result_digest,
+                    &outlook.result_digest,
+                )?;
                 Some((outlook.input_digest, outlook.result_digest))
             }
             false => None,
@@ -172,19 +156,6 @@ async fn preview(
         })
     })
     .await
-}
-
-/// # Errors
-/// ABORTED (RESULT_DIGEST_MISMATCH) if a digest is expected and it is another one.
-pub fn check_digest(expected: &str, found: &str) -> Result<(), Fault> {
-    if expected.is_empty() || expected == found {
-        return Ok(());
-    }
-    let text = format!("the result has digest {found}, not {expected}: the data changed");
-    let fault = Fault::new(Code::Aborted, ErrorReason::ResultDigestMismatch, text);
-    Err(fault
-        .with("result_digest", found)
-        .with("expected_result_digest", expected))
 }
 
 fn insert(

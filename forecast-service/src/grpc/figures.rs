@@ -7,6 +7,7 @@ use almanac_proto::{
     forecast::v1::{self as pb, ErrorReason},
 };
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::{Fault, Violations},
     name,
@@ -17,7 +18,7 @@ use almanac_service_kit::{
     store::{Snapshot, Store},
 };
 
-use super::{compute::compute, outlook::ENGINE_VERSION, series_count};
+use super::{outlook::ENGINE_VERSION, series_count};
 use crate::{
     convert::{
         self,

@@ -1,7 +1,5 @@
 //! Forecasts: published once, readable for ever.
 
-use std::time::Duration;
-
 use almanac_proto::{
     common::v1::ErrorReason as Common,
     forecast::v1::{self as pb, ErrorReason},
@@ -24,11 +22,6 @@ use crate::{
     error::OrFault as _,
     store::{FORECASTS, Forecast, ForecastState},
 };
-
-/// How long Create waits unless told otherwise.
-pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
-/// How long Create waits at most.
-pub const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Forecasts.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use almanac_proto::{
     forecast::v1::{self as pb, ErrorReason, summarize_growth_request::Source},
 };
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::{Fault, Violations},
     name,
@@ -20,7 +21,6 @@ use almanac_service_kit::{
 };
 
 use super::{
-    compute::compute,
     forecasts::{Forecasts, not_published},
     inputs::Inputs,
     outlook,

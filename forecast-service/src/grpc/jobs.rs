@@ -5,20 +5,18 @@ use std::sync::Arc;
 
 use almanac_proto::forecast::v1::ErrorReason;
 use almanac_service_kit::{
-    fault::Fault,
+    compute::compute,
+    fault::{Fault, check_digest},
     jobs::{Job, Jobs},
     name::join,
     plain::control::Control as _,
     resource::{Kind as _, find},
-    store::{Read, Store, TransactError, Transaction},
-    write::store_fault,
+    store::{Read, Store, Transaction},
+    write::transact,
 };
-use prost::Message as _;
 use tonic::Code;
 
 use super::{
-    compute::compute,
-    create::check_digest,
     forecasts::Forecasts,
     inputs::Inputs,
     outlook::{ENGINE_VERSION, Outlook},
@@ -115,7 +113,11 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
         let market = MarketView::load(&read, &market)?;
         let inputs = Inputs::gather(&read, &market, &body.plan, &*work)?;
         let outlook = Outlook::compute(&inputs, &*work)?;
-        check_digest(&body.expected_result_digest, &outlook.result_digest)?;
+        check_digest(
+            ErrorReason::ResultDigestMismatch,
+            &body.expected_result_digest,
+            &outlook.result_digest,
+        )?;
         Ok((inputs, outlook))
     })
     .await;
@@ -130,18 +132,6 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
         // Told to stop without being cancelled: the service ends, and the next start resumes.
         Err(_) if job.check().is_err() => Ok(()),
         Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault)).await,
-    }
-}
-
-async fn transact(
-    store: &Store,
-    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
-) -> Result<(), Fault> {
-    match store.transact(effect).await {
-        Ok(_) => Ok(()),
-        Err(TransactError::Aborted(fault)) => Err(fault),
-        Err(TransactError::Store(error)) => Err(store_fault(&error)),
-        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
     }
 }
 
@@ -218,21 +208,7 @@ fn chunks<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(usize, Vec<T>)>
 }
 
 fn failed(tx: &mut Transaction<'_>, target: &Target, uid: u64, fault: Fault) -> Result<(), Fault> {
-    // The details of a fault's status are an encoded google.rpc.Status; there always are some.
-    let status = fault.into_status(DOMAIN);
-    let encoded = match status.details() {
-        [] => {
-            let (code, message) = (status.code().into(), status.message().to_owned());
-            let details = Vec::new();
-            tonic_types::pb::Status {
-                code,
-                message,
-                details,
-            }
-            .encode_to_vec()
-        }
-        details => details.to_vec(),
-    };
+    let encoded = fault.into_encoded(DOMAIN);
     finish(tx, target, uid, ForecastState::Failed(encoded), None)
 }
 

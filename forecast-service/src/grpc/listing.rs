@@ -4,6 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use almanac_proto::forecast::v1::{self as pb, ErrorReason};
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::{Fault, Violations},
     name,
@@ -15,7 +16,7 @@ use almanac_service_kit::{
     store::{Read as _, Snapshot, Store, Versioned},
 };
 
-use super::{compute::compute, panel::Panel, points::render};
+use super::{panel::Panel, points::render};
 use crate::{
     convert::{
         self,

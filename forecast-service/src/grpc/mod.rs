@@ -13,7 +13,6 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{domain::hierarchy::Hierarchy, error::DOMAIN};
 
-pub mod compute;
 pub mod create;
 pub mod figures;
 pub mod forecasts;

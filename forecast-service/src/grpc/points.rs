@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1 as pb};
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::{Fault, Violations},
     name,
@@ -14,7 +15,6 @@ use almanac_service_kit::{
 };
 use tonic::Code;
 
-use super::compute::compute;
 use crate::{
     convert,
     domain::hierarchy::SeriesKey,

@@ -1,12 +1,9 @@
 //! ForecastSeries: one series in, its forecast out, nothing stored.
 
 use almanac_proto::forecast::v1 as pb;
-use almanac_service_kit::{fault::Fault, store::Store};
+use almanac_service_kit::{compute::compute, fault::Fault, store::Store};
 
-use super::{
-    compute::compute,
-    outlook::{ENGINE_VERSION, one},
-};
+use super::outlook::{ENGINE_VERSION, one};
 use crate::convert::{forecast, input};
 
 /// ForecastSeries.

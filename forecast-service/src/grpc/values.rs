@@ -2,6 +2,7 @@
 
 use almanac_proto::forecast::v1 as pb;
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::Fault,
     page::Page,
@@ -11,10 +12,7 @@ use almanac_service_kit::{
 };
 use prost::Message as _;
 
-use super::{
-    compute::compute,
-    forecasts::{Forecasts, not_published},
-};
+use super::forecasts::{Forecasts, not_published};
 use crate::{
     convert::{
         filter::{SeriesFilter, place},

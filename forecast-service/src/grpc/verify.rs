@@ -2,13 +2,13 @@
 
 use almanac_proto::forecast::v1::{self as pb, verify_forecast_response::Outcome};
 use almanac_service_kit::{
+    compute::compute,
     fault::Fault,
     resource::{find, identify},
     store::{Read as _, Store},
 };
 
 use super::{
-    compute::compute,
     forecasts::{Forecasts, not_published},
     inputs::Inputs,
     outlook::{self, ENGINE_VERSION, Outlook},

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use almanac_proto::ranking::v1::ErrorReason;
 use almanac_service_kit::{
-    fault::Fault,
+    compute::compute,
+    fault::{Fault, check_digest},
     jobs::Job,
     name::join,
     plain::control::Control,
     resource::{Kind as _, Stored, find},
-    store::{Read, Snapshot, Store, TransactError, Transaction},
-    write::store_fault,
+    store::{Read, Snapshot, Store, Transaction},
+    write::{store_fault, transact},
 };
-use prost::Message as _;
 use tonic::Code;
 
-use super::{App, compute, editions, editions::Editions, indices::Indices};
+use super::{App, editions::Editions, indices::Indices};
 use crate::{
     compute::{Computed, compute as rank},
     domain::digest::ENGINE_VERSION,
@@ -115,11 +115,15 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
         Arc::clone(job),
         target.clone(),
     );
-    let computed = compute(move || {
+    let computed = compute(move |_| {
         work.check().map_err(|e| Fault::internal(&e))?;
         let inputs = inputs(&read, &at)?;
         let computed = rank(&inputs, &*work)?;
-        editions::check_digest(&expected, &computed.result_digest)?;
+        check_digest(
+            ErrorReason::ResultDigestMismatch,
+            &expected,
+            &computed.result_digest,
+        )?;
         Ok((inputs, computed))
     })
     .await;
@@ -127,16 +131,16 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
     let at = target.clone();
     match computed {
         Ok((inputs, computed)) => {
-            save(store, move |tx| published(tx, &at, uid, &inputs, &computed)).await
+            transact(store, move |tx| published(tx, &at, uid, &inputs, &computed)).await
         }
         Err(_) if job.is_cancelled() => {
             let text = "the creation was cancelled";
             let fault = Fault::new(Code::Cancelled, ErrorReason::EditionCancelled, text);
-            save(store, move |tx| failed(tx, &at, uid, fault)).await
+            transact(store, move |tx| failed(tx, &at, uid, fault)).await
         }
         // Told to stop without being cancelled: the service ends, and the next start resumes.
         Err(_) if job.check().is_err() => Ok(()),
-        Err(fault) => save(store, move |tx| failed(tx, &at, uid, fault)).await,
+        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault)).await,
     }
 }
 
@@ -149,18 +153,6 @@ pub fn inputs(read: &Snapshot, target: &Target) -> Result<Inputs, Fault> {
     let parents = [target.dataset.clone()];
     let index = find::<Indices>(read, &parents, &target.index)?.value.body;
     live(read, dataset, &index, &Tried::new())
-}
-
-async fn save(
-    store: &Store,
-    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
-) -> Result<(), Fault> {
-    match store.transact(effect).await {
-        Ok(_) => Ok(()),
-        Err(TransactError::Aborted(fault)) => Err(fault),
-        Err(TransactError::Store(error)) => Err(store_fault(&error)),
-        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
-    }
 }
 
 /// Writes inputs, scores and ranks, and the state, in one commit.
@@ -206,19 +198,7 @@ fn published(
 }
 
 fn failed(tx: &mut Transaction<'_>, target: &Target, uid: u64, fault: Fault) -> Result<(), Fault> {
-    let status = fault.into_status(DOMAIN);
-    let encoded = if status.details().is_empty() {
-        let code = status.code().into();
-        let message = status.message().to_owned();
-        tonic_types::pb::Status {
-            code,
-            message,
-            details: vec![],
-        }
-        .encode_to_vec()
-    } else {
-        status.details().to_vec()
-    };
+    let encoded = fault.into_encoded(DOMAIN);
     finish(tx, target, uid, EditionState::Failed(encoded), None)
 }
 

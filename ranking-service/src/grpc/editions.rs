@@ -1,29 +1,6 @@
 //! Editions: published rankings that never change.
 
-use std::time::Duration;
-
-use almanac_proto::{
-    common::v1::ErrorReason as Common,
-    ranking::v1::{self as pb, ErrorReason, verify_edition_response::Outcome},
-};
-use almanac_service_kit::{
-    check::MAX_TEXT_BYTES,
-    consistency,
-    fault::{Fault, Violations},
-    filter::{Fields, Filter},
-    name,
-    page::Page,
-    plain::control::Unlimited,
-    resource::{
-        Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
-        list as list_kind,
-    },
-    store::{Read, Snapshot, Store, Table, Transaction, Versioned},
-    write::{Intent, store_fault, write},
-};
-use tonic::Code;
-
-use super::{App, compute, edition_jobs, edition_jobs::Target, indices::Indices, table};
+use super::{App, edition_jobs, edition_jobs::Target, indices::Indices, table};
 use crate::{
     compute::compute as rank,
     convert::{self, edition as convert_edition},
@@ -33,11 +10,26 @@ use crate::{
         load::{self, Inputs},
     },
 };
-
-/// How long Create waits unless told otherwise.
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
-/// How long Create waits at most.
-const MAX_WAIT: Duration = Duration::from_secs(600);
+use almanac_proto::{
+    common::v1::ErrorReason as Common,
+    ranking::v1::{self as pb, ErrorReason, verify_edition_response::Outcome},
+};
+use almanac_service_kit::{
+    check::MAX_TEXT_BYTES,
+    compute::compute,
+    consistency,
+    fault::{Fault, Violations, check_digest},
+    filter::{Fields, Filter},
+    jobs::{DEFAULT_WAIT, wait},
+    name,
+    page::Page,
+    resource::{
+        Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
+        list as list_kind,
+    },
+    store::{Read, Snapshot, Store, Table, Transaction, Versioned},
+    write::{Intent, store_fault, write},
+};
 
 /// Editions.
 #[derive(Debug)]
@@ -159,20 +151,6 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
     current(&store, &target.parents(), &target.edition)
 }
 
-fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -> Duration {
-    let Some(wait) = wait else {
-        return DEFAULT_WAIT;
-    };
-    match Duration::try_from(*wait) {
-        Ok(wait) if wait <= MAX_WAIT => wait,
-        _ => {
-            let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
-            violations.push("wait", Common::FieldInvalid, text);
-            DEFAULT_WAIT
-        }
-    }
-}
-
 /// The digests that an edition would have.
 async fn preview(
     read: &Snapshot,
@@ -180,27 +158,17 @@ async fn preview(
     expected: &str,
 ) -> Result<(String, String), Fault> {
     let (read, target, expected) = (read.clone(), target.clone(), expected.to_owned());
-    compute(move || {
+    compute(move |caller| {
         let inputs = edition_jobs::inputs(&read, &target)?;
-        let computed = rank(&inputs, &Unlimited)?;
-        check_digest(&expected, &computed.result_digest)?;
+        let computed = rank(&inputs, caller)?;
+        check_digest(
+            ErrorReason::ResultDigestMismatch,
+            &expected,
+            &computed.result_digest,
+        )?;
         Ok((computed.input_digest, computed.result_digest))
     })
     .await
-}
-
-/// # Errors
-/// ABORTED (RESULT_DIGEST_MISMATCH) if a digest is expected and it is another one.
-pub(super) fn check_digest(expected: &str, found: &str) -> Result<(), Fault> {
-    if expected.is_empty() || expected == found {
-        return Ok(());
-    }
-    let text = format!("the result has digest {found}, not {expected}: the data changed");
-    Err(
-        Fault::new(Code::Aborted, ErrorReason::ResultDigestMismatch, text)
-            .with("result_digest", found)
-            .with("expected_result_digest", expected),
-    )
 }
 
 fn insert(
@@ -374,10 +342,10 @@ pub async fn verify(
     if outcome.engine_version > ENGINE_VERSION {
         return Ok(answer);
     }
-    compute(move || {
+    compute(move |caller| {
         let inputs = load::edition(&read, found.uid)?;
         let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes)?;
-        let computed = rank(&inputs, &Unlimited)?;
+        let computed = rank(&inputs, caller)?;
         answer.stored_results_match = same_bits(&stored, &computed.results());
         let matches = answer.stored_results_match
             && computed.input_digest == outcome.input_digest
@@ -446,7 +414,7 @@ pub async fn list_observations(
         return Err(table::not_published(&request.parent, &found.body.state));
     }
     let revision = store.token(read.revision());
-    compute(move || {
+    compute(move |_| {
         let inputs = load::edition(&read, found.uid)?;
         let dataset = parents.first().map(String::as_str).unwrap_or_default();
         let cells = edition_cells(&inputs, dataset, &filter);

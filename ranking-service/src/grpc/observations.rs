@@ -7,6 +7,7 @@ use almanac_proto::{
     ranking::v1::{self as pb, ErrorReason},
 };
 use almanac_service_kit::{
+    compute::compute,
     consistency,
     fault::{Fault, Violations},
     filter::{Fields, Filter},
@@ -298,7 +299,7 @@ pub async fn list(
     let fields = ["indicator", "entity", "period", "source"];
     let filter = Filter::parse("filter", &request.filter, &fields)?;
     let read = consistency::page_snapshot(&store, &page, request.consistency.as_ref()).await?;
-    super::compute(move || {
+    compute(move |_| {
         let listing = Listing {
             store: &store,
             read: &read,

@@ -1,12 +1,11 @@
 //! Where entities stand.
 
-use std::sync::Arc;
-
 use almanac_proto::{
     common::v1::ErrorReason as Common,
     ranking::v1::{self as pb, ErrorReason},
 };
 use almanac_service_kit::{
+    compute::compute,
     fault::Fault,
     filter::{Fields, Filter},
     page::Page,
@@ -14,7 +13,7 @@ use almanac_service_kit::{
 };
 
 use super::{
-    App, compute,
+    App,
     table::{Subject, Table, groups},
 };
 use crate::{compute::group_ranks, convert::named, store::EntityRow};
@@ -76,11 +75,10 @@ pub async fn list(
             "must be at least 1",
         ));
     }
-    let subject =
-        Arc::new(Subject::find(app, request.source.as_ref(), page.revision.as_deref()).await?);
+    let subject = Subject::find(app, request.source.as_ref(), page.revision.as_deref()).await?;
     let revision = app.store()?.token(subject.read.revision());
-    compute(move || {
-        let table = subject.table()?;
+    compute(move |caller| {
+        let table = subject.table(caller)?;
         let node = table.position(&request.node).ok_or_else(|| {
             let text = format!("{:?} is no node of the framework", request.node);
             Fault::field("node", ErrorReason::NodeUnknown, text)

@@ -5,12 +5,13 @@ use almanac_proto::{
     ranking::v1::{self as pb, ErrorReason},
 };
 use almanac_service_kit::{
+    compute::compute,
     fault::{Fault, Violations},
     resource::find,
 };
 use tonic::Code;
 
-use super::{App, compute, entities::Entities, table::Subject};
+use super::{App, entities::Entities, table::Subject};
 use crate::{
     compute::selection,
     convert::{ENTITY, reference, scorecard::Told},
@@ -46,8 +47,8 @@ pub async fn get(
     );
     violations.finish()?;
     let revision = app.store()?.token(subject.read.revision());
-    compute(move || {
-        let (inputs, computed) = subject.computed()?;
+    compute(move |caller| {
+        let (inputs, computed) = subject.computed(caller)?;
         let row = computed
             .entities
             .row(&entity)

@@ -10,7 +10,7 @@ use almanac_service_kit::{
     consistency,
     fault::{Fault, Violations},
     name,
-    plain::control::Unlimited,
+    plain::control::Control,
     resource::find,
     store::{Read, Snapshot, Store},
 };
@@ -143,7 +143,7 @@ impl Subject {
     }
 
     /// Reads or computes the ranking. Takes the processor: call it off the serving threads.
-    pub(super) fn table(&self) -> Result<Table, Fault> {
+    pub(super) fn table(&self, control: &dyn Control) -> Result<Table, Fault> {
         match &self.what {
             What::Edition { uid, outcome } => {
                 let inputs = edition(&self.read, *uid)?;
@@ -157,7 +157,7 @@ impl Subject {
                 })
             }
             What::Live { .. } => {
-                let (inputs, computed) = self.computed()?;
+                let (inputs, computed) = self.computed(control)?;
                 Ok(Table {
                     inputs,
                     results: computed.results(),
@@ -171,11 +171,11 @@ impl Subject {
 
     /// Computes the ranking; an edition is computed again from its inputs and must come out as
     /// it was published.
-    pub(super) fn computed(&self) -> Result<(Inputs, Computed), Fault> {
+    pub(super) fn computed(&self, control: &dyn Control) -> Result<(Inputs, Computed), Fault> {
         match &self.what {
             What::Edition { uid, outcome } => {
                 let inputs = edition(&self.read, *uid)?;
-                let computed = compute(&inputs, &Unlimited)?;
+                let computed = compute(&inputs, control)?;
                 if computed.result_digest != outcome.result_digest {
                     let text = "the edition does not come out as it was published: verify it";
                     return Err(Fault::new(Code::DataLoss, Common::StoreCorrupt, text));
@@ -188,7 +188,7 @@ impl Subject {
                 tried,
             } => {
                 let inputs = live(&self.read, *dataset, index, tried)?;
-                let computed = compute(&inputs, &Unlimited)?;
+                let computed = compute(&inputs, control)?;
                 Ok((inputs, computed))
             }
         }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use almanac_service_kit::{
     fault::Fault,
     filter::Filter,
-    plain::period::Period,
     resource::{FILTER_FIELDS, Stored},
     store::Read,
     write::store_fault,
@@ -250,15 +249,5 @@ pub fn edition_results(
         Ok(results)
     } else {
         Err(Fault::internal(&"an edition lacks results"))
-    }
-}
-
-impl Inputs {
-    /// The period of a leaf's figure.
-    #[must_use]
-    pub fn period(&self, position: usize, ordinal: i64) -> Option<Period> {
-        let node = self.fixed.nodes.get(position)?;
-        let target = self.fixed.plan.selection(&node.id).period;
-        target.offset(ordinal.checked_sub(target.ordinal())?)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use almanac_service_kit::{
+use crate::{
     fault::Fault,
     plain::control::{Control, Stopped},
 };
