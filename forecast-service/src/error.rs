@@ -85,10 +85,11 @@ pub fn stopped(stopped: Stopped) -> Fault {
     )
 }
 
-/// Why published figures were not solved. `kinds` are the names of the members that the figures of
-/// the request set, `rows` the rows of the pairs that asked for each growth.
+/// Why published figures were not solved. `paths` lead from each figure of the request to the
+/// member that it sets and on to the number in that; `rows` are those of the pairs that asked for
+/// each growth.
 #[must_use]
-pub fn solve(error: SolveError, kinds: &[&str], rows: &[usize]) -> Fault {
+pub fn solve(error: SolveError, paths: &[(&str, &str)], rows: &[usize]) -> Fault {
     match error {
         SolveError::Stopped(stopped) => self::stopped(stopped),
         SolveError::Numerical(text) => {
@@ -102,8 +103,13 @@ pub fn solve(error: SolveError, kinds: &[&str], rows: &[usize]) -> Fault {
             for QuestionFault { place, problem } in faults {
                 let field = match place {
                     Place::Figure(row) => {
-                        let kind = kinds.get(row).unwrap_or(&"figure");
-                        format!("figures[{row}].{kind}")
+                        let (member, number) = paths.get(row).unwrap_or(&("figure", "figure"));
+                        match problem {
+                            QuestionProblem::Impossible(_) | QuestionProblem::Printed(_) => {
+                                format!("figures[{row}].{number}")
+                            }
+                            _ => format!("figures[{row}].{member}"),
+                        }
                     }
                     Place::Growth(row) => match rows.get(row) {
                         Some(pair) => format!("growth_pairs[{pair}]"),
@@ -133,6 +139,7 @@ fn question_reason(problem: &QuestionProblem) -> &'static str {
         QuestionProblem::NotForward { .. } => ErrorReason::PeriodRangeInvalid.wire_name(),
         QuestionProblem::PartOutsideWhole
         | QuestionProblem::UnusableBound
+        | QuestionProblem::Impossible(_)
         | QuestionProblem::EmptySum
         | QuestionProblem::UnusableFactor { .. } => ErrorReason::FigureInvalid.wire_name(),
         QuestionProblem::UnusablePrior { .. } => ErrorReason::PriorInvalid.wire_name(),
@@ -162,14 +169,16 @@ pub fn season_required(field: &str) -> Fault {
 fn model_reason(fault: &ModelFault) -> ErrorReason {
     match fault {
         ModelFault::TooShort { .. } => ErrorReason::SeriesTooShort,
-        ModelFault::Missing { .. } => ErrorReason::SeriesGaps,
+        ModelFault::Sparse { .. } | ModelFault::Missing { .. } => ErrorReason::SeriesGaps,
         ModelFault::TooLarge => ErrorReason::ResultOutOfRange,
     }
 }
 
 fn with_numbers(told: Fault, fault: &ModelFault) -> Fault {
     match fault {
-        ModelFault::TooShort { needed, .. } => told.with("needed", needed.to_string()),
+        ModelFault::TooShort { found, needed } | ModelFault::Sparse { found, needed, .. } => told
+            .with("found", found.to_string())
+            .with("needed", needed.to_string()),
         ModelFault::Missing { back } => told.with("periods_before_last", back.to_string()),
         ModelFault::TooLarge => told,
     }
@@ -181,7 +190,9 @@ pub fn series(fault: &ModelFault) -> Fault {
     let (reason, text) = (model_reason(fault), fault.to_string());
     let told = match fault {
         ModelFault::TooShort { .. } => Fault::field("series.values", reason, text),
-        ModelFault::Missing { .. } => Fault::field("series.missing", reason, text),
+        ModelFault::Sparse { .. } | ModelFault::Missing { .. } => {
+            Fault::field("series.missing", reason, text)
+        }
         ModelFault::TooLarge => Fault::new(Code::FailedPrecondition, reason, text),
     };
     with_numbers(told, fault)

@@ -15,15 +15,17 @@ use almanac_service_kit::{
 use super::{period::period, series::full_key};
 use crate::domain::{
     hierarchy::{Hierarchy, SeriesKey},
-    published::{Figure, GrowthQuery, MAX_ANSWERS, NodeAt, PrintedFault, PrintedNumber},
+    published::{
+        Figure, GrowthQuery, MAX_ANSWERS, MAX_DIGITS, NodeAt, PrintedFault, PrintedNumber,
+    },
 };
 
 mod claims;
 
 /// Most figures of a request.
 pub const MAX_FIGURES: usize = 1000;
-/// Most characters of a printed number.
-const MAX_DECIMAL_BYTES: usize = 40;
+/// Most bytes of a printed number: its digits, a sign and a point.
+const MAX_DECIMAL_BYTES: usize = MAX_DIGITS + 2;
 
 /// What the parts of a request are checked against.
 #[derive(Debug)]
@@ -160,18 +162,26 @@ pub fn figures(wire: &[pb::PublishedFigure], context: &mut Context<'_>) -> Vec<F
     figures
 }
 
-/// The name of the member of `figure` that is set.
+/// The paths to the member of `figure` that is set, and to the number in that.
 #[must_use]
-pub fn kind(figure: &pb::PublishedFigure) -> &'static str {
-    use pb::published_figure::Figure as Wire;
-    match figure.figure {
-        None => "figure",
-        Some(Wire::Value(_)) => "value",
-        Some(Wire::Growth(_)) => "growth",
-        Some(Wire::Share(_)) => "share",
-        Some(Wire::Bound(_)) => "bound",
-        Some(Wire::Sum(_)) => "sum",
-        Some(Wire::Comparison(_)) => "comparison",
+pub fn paths(figure: &pb::PublishedFigure) -> (&'static str, &'static str) {
+    use pb::{node_comparison::Relation, published_figure::Figure as Wire};
+    match &figure.figure {
+        None => ("figure", "figure"),
+        Some(Wire::Value(_)) => ("value", "value.value"),
+        Some(Wire::Growth(_)) => ("growth", "growth.percent"),
+        Some(Wire::Share(_)) => ("share", "share.percent"),
+        Some(Wire::Bound(_)) => ("bound", "bound"),
+        Some(Wire::Sum(_)) => ("sum", "sum.value"),
+        Some(Wire::Comparison(comparison)) => {
+            let number = match &comparison.relation {
+                None => "comparison.relation",
+                Some(Relation::Times(_)) => "comparison.times",
+                Some(Relation::AtLeastTimes(_)) => "comparison.at_least_times",
+                Some(Relation::AtMostTimes(_)) => "comparison.at_most_times",
+            };
+            ("comparison", number)
+        }
     }
 }
 

@@ -104,6 +104,35 @@ pub fn bottom_up(
     question: &Question<'_>,
     control: &dyn Control,
 ) -> Result<Vec<Outlook>, ForecastFault> {
+    let leaves = leaves(histories, question, control)?;
+    let total = hierarchy.series_count() as u64;
+    let mut outlooks = Vec::new();
+    for (done, series) in hierarchy.all_series().enumerate() {
+        control.check()?;
+        control.report(done as u64, total);
+        outlooks.push(sum(hierarchy, &series, &leaves, question)?);
+    }
+    Ok(outlooks)
+}
+
+/// Says whether every leaf can be forecast, at a fraction of the cost of [`bottom_up`]: O(leaves x
+/// (n + h)).
+///
+/// # Errors
+/// [`ForecastFault`] with the first leaf that cannot be forecast.
+pub fn check(
+    histories: &[LeafHistory<'_>],
+    question: &Question<'_>,
+    control: &dyn Control,
+) -> Result<(), ForecastFault> {
+    leaves(histories, question, control).map(drop)
+}
+
+fn leaves(
+    histories: &[LeafHistory<'_>],
+    question: &Question<'_>,
+    control: &dyn Control,
+) -> Result<Vec<Leaf>, ForecastFault> {
     let mut leaves = Vec::with_capacity(histories.len());
     for (leaf, history) in histories.iter().enumerate() {
         control.check()?;
@@ -116,14 +145,7 @@ pub fn bottom_up(
             means,
         });
     }
-    let total = hierarchy.series_count() as u64;
-    let mut outlooks = Vec::new();
-    for (done, series) in hierarchy.all_series().enumerate() {
-        control.check()?;
-        control.report(done as u64, total);
-        outlooks.push(sum(hierarchy, &series, &leaves, question)?);
-    }
-    Ok(outlooks)
+    Ok(leaves)
 }
 
 struct Leaf {
@@ -378,5 +400,11 @@ mod tests {
         ];
         let fault = bottom_up(&regions(), &histories, &question(Model::Drift), &Unlimited);
         assert!(matches!(fault, Err(ForecastFault::Leaf { leaf: 1, .. })));
+        let fault = check(&histories, &question(Model::Drift), &Unlimited);
+        assert!(matches!(fault, Err(ForecastFault::Leaf { leaf: 1, .. })));
+        assert_eq!(
+            check(&histories[..1], &question(Model::Drift), &Unlimited),
+            Ok(())
+        );
     }
 }

@@ -30,10 +30,23 @@ pub enum Model {
 /// Why a series cannot be forecast by a model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ModelFault {
-    /// Too few values to fit the model and to tell the spread of its errors.
-    #[error("{found} values are too few: the model needs at least {needed}")]
+    /// The series is too short for the model.
+    #[error("periods from the first value to the last: {found}; the model needs at least {needed}")]
     TooShort {
         /// Number of periods from the first value to the last.
+        found: usize,
+        /// How many there must be.
+        needed: usize,
+    },
+    /// Gaps leave too few pairs of values to tell the spread of the model's errors.
+    #[error(
+        "values that also have one {apart} periods earlier: {found}; the model needs at least \
+         {needed} to tell the spread of its errors"
+    )]
+    Sparse {
+        /// How many periods the model looks back.
+        apart: usize,
+        /// How many pairs there are.
         found: usize,
         /// How many there must be.
         needed: usize,
@@ -137,8 +150,16 @@ impl Model {
             span,
             residuals: padded,
         };
-        if fitted.residuals.iter().flatten().count() <= self.parameters() {
-            return Err(ModelFault::TooShort { found, needed });
+        let (pairs, needed) = (
+            fitted.residuals.iter().flatten().count(),
+            self.parameters() + 1,
+        );
+        if pairs < needed {
+            return Err(ModelFault::Sparse {
+                apart: lag,
+                found: pairs,
+                needed,
+            });
         }
         if fitted.residual_sd().is_none() {
             return Err(ModelFault::TooLarge);
@@ -241,6 +262,31 @@ mod tests {
         );
         let drift = Model::Drift.fit(&values).unwrap();
         assert_eq!(drift.means(1).unwrap(), [8.5]);
+    }
+
+    #[test]
+    fn faults_say_how_much_there_is_and_how_much_is_needed() {
+        let told =
+            |model: Model, values: &[Option<f64>]| model.fit(values).unwrap_err().to_string();
+        assert_eq!(
+            told(Model::Drift, &[None, Some(1.0), Some(2.0)]),
+            "periods from the first value to the last: 2; the model needs at least 3"
+        );
+        // Long enough, but only one change from a period to the next is known.
+        assert_eq!(
+            told(Model::Drift, &[Some(1.0), None, Some(2.0), Some(3.0)]),
+            "values that also have one 1 periods earlier: 1; the model needs at least 2 to tell \
+             the spread of its errors"
+        );
+        let season = Model::SeasonalNaive { season_length: 2 };
+        assert_eq!(
+            season.fit(&[Some(1.0), Some(1.0), None, None, Some(2.0), Some(3.0)]),
+            Err(ModelFault::Sparse {
+                apart: 2,
+                found: 0,
+                needed: 1
+            })
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     forecasts::{Forecasts, current, put},
     inputs::Inputs,
     jobs::{self, Target},
-    outlook::{ENGINE_VERSION, Outlook, check_method},
+    outlook::{ENGINE_VERSION, Outlook, check_leaves, check_method},
 };
 use crate::{
     convert::{self, forecast as wire},
@@ -145,7 +145,10 @@ async fn preview(
                 )?;
                 Some((outlook.input_digest, outlook.result_digest))
             }
-            false => None,
+            false => {
+                check_leaves(&inputs, caller)?;
+                None
+            }
         };
         Ok(Preview {
             plan: inputs.fixed.plan,

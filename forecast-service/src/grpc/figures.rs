@@ -22,7 +22,7 @@ use super::{outlook::ENGINE_VERSION, series_count};
 use crate::{
     convert::{
         self,
-        figures::{Context, Weights, figures, growth_pairs, kind, prior_weights},
+        figures::{Context, Weights, figures, growth_pairs, paths, prior_weights},
         solution,
     },
     domain::{
@@ -159,8 +159,8 @@ fn answer(
         growth: &growth,
         prior: &[],
     };
-    let kinds: Vec<&str> = request.figures.iter().map(kind).collect();
-    let place = |error| error::solve(error, &kinds, &rows);
+    let paths: Vec<_> = request.figures.iter().map(paths).collect();
+    let place = |error| error::solve(error, &paths, &rows);
     let plain = solve(&question, control).map_err(place)?;
     let Answer::Feasible(solution) = &plain else {
         return Ok(plain);

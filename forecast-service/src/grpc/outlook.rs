@@ -38,25 +38,9 @@ impl Outlook {
     /// # Errors
     /// See [`error::forecast`]; INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
     pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Self, Fault> {
-        let plan = &inputs.fixed.plan;
-        let own = error::season_of(inputs.fixed.last_period.frequency());
-        let model = model(plan.method, own, "forecast.method")?;
-        let question = Question {
-            model,
-            horizon: plan.horizon as usize,
-            levels: &plan.levels,
-            nonnegative: inputs.fixed.nonnegative,
-        };
-        let histories: Vec<LeafHistory<'_>> = inputs
-            .histories
-            .iter()
-            .map(|history| LeafHistory {
-                first: history.first,
-                values: &history.values,
-            })
-            .collect();
-        let hierarchy = &inputs.hierarchy;
-        let found = bottom_up(hierarchy, &histories, &question, control)
+        let (question, hierarchy) = (question(inputs)?, &inputs.hierarchy);
+        let model = question.model;
+        let found = bottom_up(hierarchy, &histories(inputs), &question, control)
             .map_err(|fault| error::forecast(&fault, hierarchy))?;
         let series: Vec<SeriesValues> = found
             .into_iter()
@@ -73,6 +57,35 @@ impl Outlook {
             series,
         })
     }
+}
+
+fn question(inputs: &Inputs) -> Result<Question<'_>, Fault> {
+    let plan = &inputs.fixed.plan;
+    let own = error::season_of(inputs.fixed.last_period.frequency());
+    Ok(Question {
+        model: model(plan.method, own, "forecast.method")?,
+        horizon: plan.horizon as usize,
+        levels: &plan.levels,
+        nonnegative: inputs.fixed.nonnegative,
+    })
+}
+
+fn histories(inputs: &Inputs) -> Vec<LeafHistory<'_>> {
+    let histories = inputs.histories.iter();
+    let histories = histories.map(|history| LeafHistory {
+        first: history.first,
+        values: &history.values,
+    });
+    histories.collect()
+}
+
+/// Checks that every leaf can be forecast, without forecasting what lies above the leaves.
+///
+/// # Errors
+/// See [`error::forecast`]; INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
+pub fn check_leaves(inputs: &Inputs, control: &dyn Control) -> Result<(), Fault> {
+    bottom_up::check(&histories(inputs), &question(inputs)?, control)
+        .map_err(|fault| error::forecast(&fault, &inputs.hierarchy))
 }
 
 /// Checks that the method of a plan can be used at a frequency.

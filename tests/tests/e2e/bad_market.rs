@@ -160,6 +160,50 @@ async fn every_fault_of_markets_and_points_is_told_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_series_the_model_cannot_fit_is_named_and_the_id_stays_free() {
+    let fresh = forecast().await;
+    let mut client = fresh.service.client();
+    client
+        .create_market(market_request("gdp", members()))
+        .await
+        .unwrap();
+    let years = |region: &'static str, years: &[i32]| -> Vec<pb::Point> {
+        let point = |year: &i32| wire::point(region, &year.to_string(), f64::from(*year));
+        years.iter().map(point).collect()
+    };
+    let create = pb::CreateForecastRequest {
+        parent: MARKET.to_owned(),
+        forecast_id: "first".to_owned(),
+        forecast: Some(crate::forecast_life::drift(5)),
+        ..Default::default()
+    };
+    // Drift needs three periods; one leaf has two.
+    let points = [
+        years("east", &[2021, 2022, 2023]),
+        years("south", &[2022, 2023]),
+    ]
+    .concat();
+    client.write_points(points_request(points)).await.unwrap();
+    let answer = client.create_forecast(create.clone()).await;
+    let refusal = refused(answer, Code::FailedPrecondition, "SERIES_TOO_SHORT", "");
+    assert_eq!(refusal.metadata["series"], "South", "{refusal}");
+    assert_eq!(refusal.metadata["found"], "2", "{refusal}");
+    assert_eq!(refusal.metadata["needed"], "3", "{refusal}");
+    // Long enough, but only one change between neighboring years is known.
+    let points = years("south", &[2019]);
+    client.write_points(points_request(points)).await.unwrap();
+    let answer = client.create_forecast(create.clone()).await;
+    let refusal = refused(answer, Code::FailedPrecondition, "SERIES_GAPS", "");
+    assert_eq!(refusal.metadata["series"], "South", "{refusal}");
+    // Nothing was left behind: the ID is free once the series has what the model needs.
+    let points = years("south", &[2021]);
+    client.write_points(points_request(points)).await.unwrap();
+    let made = client.create_forecast(create).await.unwrap().into_inner();
+    assert_eq!(made.state(), pb::forecast::State::Published);
+    fresh.stop().await;
+}
+
+#[tokio::test]
 async fn bad_forecasts_are_told_where_they_are() {
     let fresh = forecast().await;
     let mut client = fresh.service.client();

@@ -1,8 +1,9 @@
 //! What published figures imply: Asia from 19 to 42, and the growth of its three regions.
 
 use almanac_proto::forecast::v1::{
-    self as pb, forecast_service_client::ForecastServiceClient,
-    solve_published_figures_request::Structure, solve_published_figures_response::Outcome,
+    self as pb, forecast_service_client::ForecastServiceClient, node_comparison::Relation,
+    published_figure::Figure, solve_published_figures_request::Structure,
+    solve_published_figures_response::Outcome,
 };
 use almanac_tests::wire;
 use tonic::{Code, transport::Channel};
@@ -160,6 +161,176 @@ async fn contradictions_are_told_in_words() {
             rest.retain(|figure| figure.id != *dropped);
             feasible(&mut client, rest).await;
         }
+    }
+    fresh.stop().await;
+}
+
+fn of(region: &str, period: &str) -> pb::NodePeriod {
+    pb::NodePeriod {
+        node: wire::region(region),
+        period: period.to_owned(),
+    }
+}
+
+fn sum_figure(
+    id: &str,
+    terms: Vec<pb::NodePeriod>,
+    value: Option<pb::PrintedNumber>,
+) -> pb::PublishedFigure {
+    pb::PublishedFigure {
+        id: id.to_owned(),
+        figure: Some(Figure::Sum(pb::NodeSum { terms, value })),
+    }
+}
+
+fn comparison_figure(
+    id: &str,
+    left: pb::NodePeriod,
+    relation: Relation,
+    right: pb::NodePeriod,
+) -> pb::PublishedFigure {
+    pb::PublishedFigure {
+        id: id.to_owned(),
+        figure: Some(Figure::Comparison(pb::NodeComparison {
+            left: Some(left),
+            right: Some(right),
+            relation: Some(relation),
+        })),
+    }
+}
+
+fn share_figure(id: &str, part: &str, whole: &str, percent: &str) -> pb::PublishedFigure {
+    pb::PublishedFigure {
+        id: id.to_owned(),
+        figure: Some(Figure::Share(pb::NodeShare {
+            node: wire::region(part),
+            whole: wire::region(whole),
+            period: "2023".to_owned(),
+            percent: wire::rounded(percent),
+        })),
+    }
+}
+
+#[tokio::test]
+async fn a_report_adds_up_years_and_compares_regions() {
+    let fresh = forecast().await;
+    let mut client = fresh.service.client();
+    // "$60 bn over 2023 and 2024, of which 25 in the first year; in 2023 China is 4 times India,
+    // and the two make 20."
+    let report = |print: Printed| {
+        let both = vec![of("asia", "2023"), of("asia", "2024")];
+        let two = vec![
+            of("far-east-china", "2023"),
+            of("indian-subcontinent", "2023"),
+        ];
+        vec![
+            sum_figure("both-years", both, print("60")),
+            wire::value_figure("first", "asia", "2023", print("25")),
+            comparison_figure(
+                "leader",
+                of("far-east-china", "2023"),
+                Relation::Times(print("4.0").unwrap()),
+                of("indian-subcontinent", "2023"),
+            ),
+            sum_figure("the-two", two, print("20")),
+        ]
+    };
+    let exact = feasible(&mut client, report(wire::exact)).await;
+    for (region, period, value) in [
+        ("asia", "2024", 35.0),
+        ("far-east-china", "2023", 16.0),
+        ("indian-subcontinent", "2023", 4.0),
+        ("rest", "2023", 5.0),
+    ] {
+        let (lower, upper) = interval(&exact, region, period);
+        near(lower, value);
+        near(upper, value);
+    }
+    let rounded = feasible(&mut client, report(wire::rounded)).await;
+    let (lower, upper) = interval(&rounded, "asia", "2024");
+    near(lower, 59.5 - 25.5);
+    near(upper, 60.5 - 24.5);
+    let (lower, upper) = interval(&rounded, "far-east-china", "2023");
+    near(lower, 19.5 * 3.95 / 4.95);
+    near(upper, 20.5 * 4.05 / 5.05);
+
+    // Another figure of the ratio, which cannot be unless both are zero: told as a ratio.
+    let mut more = report(wire::exact);
+    let (china, india) = (
+        of("far-east-china", "2023"),
+        of("indian-subcontinent", "2023"),
+    );
+    let times = Relation::Times(wire::rounded("3.9").unwrap());
+    more.push(comparison_figure("other", china, times, india));
+    let told = conflict(&mut client, more).await;
+    assert_eq!(told.figure_ids, ["leader", "the-two", "other"]);
+    let other = &told.implied_intervals[2];
+    near(other.lower.unwrap(), 4.0);
+    near(other.upper.unwrap(), 4.0);
+    near(other.stated_lower.unwrap(), 3.85);
+    near(other.stated_upper.unwrap(), 3.95);
+    fresh.stop().await;
+}
+
+#[tokio::test]
+async fn figures_that_cannot_be_true_are_refused() {
+    let fresh = forecast().await;
+    let mut client = fresh.service.client();
+    let mut ask = async |figure: pb::PublishedFigure, nonnegative: bool| {
+        let mut asked = request(vec![
+            wire::value_figure("base", "rest", "2023", wire::rounded("19")),
+            figure,
+        ]);
+        asked.nonnegative = Some(nonnegative);
+        client.solve_published_figures(asked).await
+    };
+    let times = |decimal| Relation::Times(wire::rounded(decimal).unwrap());
+    for (figure, number, also_signed) in [
+        (
+            share_figure("f", "asia", "asia", "61"),
+            "share.percent",
+            true,
+        ),
+        (
+            share_figure("f", "rest", "asia", "130"),
+            "share.percent",
+            false,
+        ),
+        (
+            wire::growth_figure("f", "rest", SPAN, wire::rounded("-120")),
+            "growth.percent",
+            false,
+        ),
+        (
+            comparison_figure("f", of("rest", "2023"), times("2"), of("asia", "2023")),
+            "comparison.times",
+            false,
+        ),
+        (
+            comparison_figure(
+                "f",
+                of("asia", "2023"),
+                Relation::AtMostTimes(wire::rounded("0.5").unwrap()),
+                of("rest", "2023"),
+            ),
+            "comparison.at_most_times",
+            false,
+        ),
+    ] {
+        let field = format!("figures[1].{number}");
+        invalid(ask(figure.clone(), true).await, "FIGURE_INVALID", &field);
+        let signed = ask(figure, false).await;
+        if also_signed {
+            invalid(signed, "FIGURE_INVALID", &field);
+        } else {
+            signed.unwrap();
+        }
+    }
+    for figure in [
+        share_figure("f", "asia", "asia", "100"),
+        wire::growth_figure("f", "rest", SPAN, wire::rounded("-100")),
+    ] {
+        ask(figure, true).await.unwrap();
     }
     fresh.stop().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1 as pb};
 
-use super::{Context, MAX_FIGURES, kind};
+use super::{Context, MAX_FIGURES, paths};
 use crate::domain::published::{Claim, NodeAt, Relation};
 
 /// What a figure states.
@@ -14,7 +14,7 @@ pub(super) fn claim(
     context: &mut Context<'_>,
 ) -> Option<Claim> {
     use pb::published_figure::Figure as Wire;
-    let at = &format!("{at}.{}", kind(figure));
+    let at = &format!("{at}.{}", paths(figure).0);
     match figure.figure.as_ref() {
         None => {
             let text = "set value, growth, share, bound, sum or comparison";
@@ -113,17 +113,8 @@ fn sum(at: &str, wire: &pb::NodeSum, context: &mut Context<'_>) -> Option<Claim>
         }
         terms.push(term);
     }
-    let period = terms.first()?.period;
-    if terms.iter().any(|term| term.period != period) {
-        context
-            .violations
-            .unsupported(&field, "sums over several periods");
-        return None;
-    }
-    let series = terms.into_iter().map(|term| term.series).collect();
     Some(Claim::Sum {
-        series,
-        period,
+        terms,
         printed: printed?,
     })
 }
@@ -141,12 +132,12 @@ fn comparison(at: &str, wire: &pb::NodeComparison, context: &mut Context<'_>) ->
             return None;
         }
         Some(Wire::Times(times)) => {
-            let field = format!("{at}.times");
-            context.printed(&field, Some(times))?;
-            context
-                .violations
-                .unsupported(&field, "comparisons by a printed multiple");
-            return None;
+            let times = context.printed(&format!("{at}.times"), Some(times));
+            return Some(Claim::Multiple {
+                left: left?,
+                times: times?,
+                right: right?,
+            });
         }
         Some(Wire::AtLeastTimes(times)) => {
             let field = format!("{at}.at_least_times");

@@ -151,6 +151,58 @@ fn comparisons_need_a_relation() {
     );
 }
 
+fn in_year(year: i32) -> pb::NodePeriod {
+    pb::NodePeriod {
+        node: None,
+        period: year.to_string(),
+    }
+}
+
+#[test]
+fn sums_take_terms_of_several_periods_each_once() {
+    let sum = |years: &[i32]| {
+        Wire::Sum(pb::NodeSum {
+            terms: years.iter().map(|year| in_year(*year)).collect(),
+            value: number("140"),
+        })
+    };
+    let Claim::Sum { terms, .. } = read(sum(&[2024, 2025])).unwrap() else {
+        panic!("no sum")
+    };
+    let periods: Vec<String> = terms.iter().map(|term| term.period.to_string()).collect();
+    assert_eq!(periods, ["2024", "2025"]);
+    refused(sum(&[]), "FIELD_REQUIRED", "figures[0].sum.terms");
+    refused(
+        sum(&[2024, 2024]),
+        "DUPLICATE_KEY",
+        "figures[0].sum.terms[1]",
+    );
+}
+
+#[test]
+fn multiples_keep_the_rounding_they_were_printed_with() {
+    use pb::node_comparison::Relation;
+    let times = |times| {
+        Wire::Comparison(pb::NodeComparison {
+            left: Some(in_year(2028)),
+            right: Some(in_year(2023)),
+            relation: Some(Relation::Times(times)),
+        })
+    };
+    let printed = number("2.5").unwrap();
+    let Claim::Multiple { times: kept, .. } = read(times(printed)).unwrap() else {
+        panic!("no multiple")
+    };
+    let range = kept.range().unwrap();
+    assert_eq!((range.lower, range.upper), (2.45, 2.55));
+    let wrong = pb::PrintedNumber {
+        decimal: "2,5".to_owned(),
+        half_width: None,
+    };
+    let at = "figures[0].comparison.times.decimal";
+    refused(times(wrong), "PRINTED_NUMBER_INVALID", at);
+}
+
 #[test]
 fn ids_are_unique_and_figures_set() {
     let hierarchy = asia();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use almanac_service_kit::plain::period::Period;
 
 use super::figures::{Claim, Place, QuestionFault, QuestionProblem};
-use super::{MAX_ANSWERS, MAX_FIGURES, Question};
+use super::{MAX_ANSWERS, MAX_FIGURES, Question, possible};
 use crate::domain::hierarchy::{Hierarchy, SeriesKey};
 
 /// Every fault of the question, in the order of its parts.
@@ -33,6 +33,7 @@ pub fn check(question: &Question<'_>) -> Vec<QuestionFault> {
     }
     let mut checker = Checker {
         hierarchy: question.hierarchy,
+        nonnegative: question.nonnegative,
         frequency: question
             .figures
             .iter()
@@ -67,6 +68,7 @@ pub fn check(question: &Question<'_>) -> Vec<QuestionFault> {
 
 struct Checker<'a> {
     hierarchy: &'a Hierarchy,
+    nonnegative: bool,
     /// A period of the frequency all others must share.
     frequency: Option<Period>,
     faults: Vec<QuestionFault>,
@@ -124,7 +126,7 @@ impl Checker<'_> {
                     self.fault(place, QuestionProblem::UnusableBound);
                 }
             }
-            Claim::Sum { series, .. } if series.is_empty() => {
+            Claim::Sum { terms, .. } if terms.is_empty() => {
                 self.fault(place, QuestionProblem::EmptySum);
             }
             Claim::Comparison { factor, .. } if !(factor.is_finite() && *factor > 0.0) => {
@@ -132,6 +134,9 @@ impl Checker<'_> {
                 self.fault(place, QuestionProblem::UnusableFactor { factor });
             }
             _ => {}
+        }
+        if let Some(impossible) = possible::refuted(self.hierarchy, self.nonnegative, claim) {
+            self.fault(place, QuestionProblem::Impossible(impossible));
         }
     }
 

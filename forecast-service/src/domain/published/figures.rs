@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use almanac_service_kit::plain::period::{Frequency, Period};
 
+use super::possible::Impossible;
 use super::printed::{PrintedFault, PrintedNumber};
 use super::{MAX_FIGURES, MAX_UNKNOWNS};
 use crate::domain::hierarchy::{SeriesFault, SeriesKey};
@@ -67,14 +68,23 @@ pub enum Claim {
         /// At most this.
         upper: Option<f64>,
     },
-    /// The sum of some nodes; a node given twice counts twice.
+    /// The sum of some nodes, each in its period; a term given twice counts twice.
     Sum {
-        /// The nodes.
-        series: Vec<SeriesKey>,
-        /// When.
-        period: Period,
+        /// What is summed.
+        terms: Vec<NodeAt>,
         /// Their sum.
         printed: PrintedNumber,
+    },
+    /// One node is so many times another.
+    ///
+    /// Implies that the right node is not negative.
+    Multiple {
+        /// The node compared.
+        left: NodeAt,
+        /// How many times.
+        times: PrintedNumber,
+        /// The node it is compared with.
+        right: NodeAt,
     },
     /// One node is at least, or at most, a multiple of another.
     Comparison {
@@ -96,6 +106,12 @@ pub struct NodeAt {
     pub series: SeriesKey,
     /// When.
     pub period: Period,
+}
+
+impl NodeAt {
+    fn pair(&self) -> (&SeriesKey, Period) {
+        (&self.series, self.period)
+    }
 }
 
 /// How two nodes compare.
@@ -124,9 +140,9 @@ impl Claim {
                 period,
                 ..
             } => vec![(part, *period), (whole, *period)],
-            Self::Sum { series, period, .. } => series.iter().map(|s| (s, *period)).collect(),
-            Self::Comparison { left, right, .. } => {
-                vec![(&left.series, left.period), (&right.series, right.period)]
+            Self::Sum { terms, .. } => terms.iter().map(NodeAt::pair).collect(),
+            Self::Multiple { left, right, .. } | Self::Comparison { left, right, .. } => {
+                vec![left.pair(), right.pair()]
             }
         }
     }
@@ -137,6 +153,7 @@ impl Claim {
         match self {
             Self::Value { printed, .. } | Self::Sum { printed, .. } => Some(printed),
             Self::Growth { percent, .. } | Self::Share { percent, .. } => Some(percent),
+            Self::Multiple { times, .. } => Some(times),
             Self::Bound { .. } | Self::Comparison { .. } => None,
         }
     }
@@ -236,6 +253,9 @@ pub enum QuestionProblem {
     /// A bound without ends, with ends that are not finite, or with crossed ends.
     #[error("a bound needs a finite lower or upper end, the lower not above the upper")]
     UnusableBound,
+    /// A figure that is true of no values but zeros, if of any.
+    #[error("{0}")]
+    Impossible(Impossible),
     /// A sum of nothing.
     #[error("a sum needs at least one node")]
     EmptySum,

@@ -45,6 +45,7 @@ mod interior;
 mod intervals;
 mod lp;
 mod partition;
+mod possible;
 mod printed;
 mod prior;
 mod system;
@@ -57,6 +58,7 @@ pub use entropy::KKT_TOLERANCE;
 pub use figures::{Claim, Figure, NodeAt, Place, QuestionFault, QuestionProblem, Relation};
 pub use intervals::Interval;
 pub use lp::{LpError, TOLERANCE as LP_TOLERANCE};
+pub use possible::Impossible;
 pub use printed::{MAX_DIGITS, PrintedFault, PrintedNumber, PrintedRange};
 
 use system::System;

@@ -8,6 +8,7 @@
 //! | value, sum, bound | a'x | lower <= a'x <= upper |
 //! | growth g percent | to'x / from'x = 1 + g/100 | lower from'x <= to'x <= upper from'x |
 //! | share s percent | part'x / whole'x = s/100 | lower whole'x <= part'x <= upper whole'x |
+//! | multiple m | left'x / right'x = m | lower right'x <= left'x <= upper right'x |
 //! | comparison | left'x - factor right'x | >= 0 or <= 0 |
 //!
 //! A ratio's constraint is linear because its denominator is not negative, which it adds as a
@@ -181,8 +182,8 @@ impl<'a> System<'a> {
         };
         Ok(match claim {
             Claim::Value { series, period, .. } => printed(at(series, *period)?),
-            Claim::Sum { series, period, .. } => {
-                let forms = series.iter().map(|s| at(s, *period));
+            Claim::Sum { terms, .. } => {
+                let forms = terms.iter().map(|term| at(&term.series, term.period));
                 printed(sum(forms
                     .collect::<Result<Vec<_>, _>>()?
                     .into_iter()
@@ -203,7 +204,9 @@ impl<'a> System<'a> {
                 series, from, to, ..
             } => {
                 let growth = printed(at(series, *to)?);
-                ratio(growth, at(series, *from)?, 100.0)
+                ratio(growth, at(series, *from)?, |percent| {
+                    (100.0 + percent) / 100.0
+                })
             }
             Claim::Share {
                 part,
@@ -212,7 +215,11 @@ impl<'a> System<'a> {
                 ..
             } => {
                 let share = printed(at(part, *period)?);
-                ratio(share, at(whole, *period)?, 0.0)
+                ratio(share, at(whole, *period)?, |percent| percent / 100.0)
+            }
+            Claim::Multiple { left, right, .. } => {
+                let multiple = printed(at(&left.series, left.period)?);
+                ratio(multiple, at(&right.series, right.period)?, |times| times)
             }
             Claim::Comparison {
                 left,
@@ -232,17 +239,16 @@ impl<'a> System<'a> {
     }
 }
 
-/// Turns a constraint in percent into one on the ratio: (base + percent) / 100.
-fn ratio(percent: Constraint, denominator: Form, base: f64) -> Constraint {
-    let part = |p: f64| (base + p) / 100.0;
+/// Turns a constraint in the terms a figure is printed in into one on a ratio.
+fn ratio(printed: Constraint, denominator: Form, meant: impl Fn(f64) -> f64) -> Constraint {
     Constraint {
         quantity: Quantity {
-            numerator: percent.quantity.numerator,
+            numerator: printed.quantity.numerator,
             denominator: Some(denominator),
         },
-        lower: part(percent.lower),
-        upper: part(percent.upper),
-        middle: percent.middle.map(part),
+        lower: meant(printed.lower),
+        upper: meant(printed.upper),
+        middle: printed.middle.map(meant),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn printed_interval(claim: &Claim) -> Option<Interval> {
 pub(super) fn statement(system: &System<'_>, figure: usize) -> String {
     let claim = &system.figures[figure].claim;
     let subject = subject(system, claim);
-    match claim {
+    let says = match claim {
         Claim::Bound { lower, upper, .. } => {
             let ends = Interval {
                 lower: *lower,
@@ -56,16 +56,44 @@ pub(super) fn statement(system: &System<'_>, figure: usize) -> String {
             let (left, right) = (node_at(system, left), node_at(system, right));
             format!("{left} is {relation} {times}{right}")
         }
+        Claim::Multiple { left, right, .. } => {
+            let (left, right) = (node_at(system, left), node_at(system, right));
+            format!("{left} is {} times {right}", printed(claim))
+        }
         _ => format!("{subject} is {}", printed(claim)),
+    };
+    match base(system, claim) {
+        Some(base) if !system.nonnegative => format!("{says}, and {base} is not negative"),
+        _ => says,
     }
+}
+
+/// The value that a ratio is told in multiples of.
+fn base(system: &System<'_>, claim: &Claim) -> Option<String> {
+    let label = |key: &SeriesKey| label(system, key);
+    let base = match claim {
+        Claim::Growth { series, from, .. } => at(&label(series), *from),
+        Claim::Share { whole, period, .. } => at(&label(whole), *period),
+        Claim::Multiple { right, .. } => node_at(system, right),
+        Claim::Value { .. }
+        | Claim::Bound { .. }
+        | Claim::Sum { .. }
+        | Claim::Comparison { .. } => return None,
+    };
+    Some(format!("the value of {base}"))
 }
 
 /// Why the members of a conflict cannot hold together.
 pub(super) fn summary(system: &System<'_>, members: &[ConflictMember]) -> String {
+    let without_base = |m: &&ConflictMember| {
+        let claim = &system.figures[m.figure].claim;
+        m.others_allow.is_none() && base(system, claim).is_some()
+    };
+    // Where values may be negative, a base that is none is the reason to tell.
     let told = members
         .iter()
-        .rev()
-        .find(|m| m.others_allow.is_some())
+        .find(|m| !system.nonnegative && without_base(m))
+        .or(members.iter().rev().find(|m| m.others_allow.is_some()))
         .or(members.last());
     let Some(told) = told else {
         return String::new();
@@ -89,18 +117,13 @@ pub(super) fn summary(system: &System<'_>, members: &[ConflictMember]) -> String
     }
     let names: Vec<String> = members.iter().map(|m| format!("{:?}", m.id)).collect();
     let names = listed(&names);
-    match &told.others_allow {
-        Some(allowed) => format!(
-            "{names} cannot hold together: the others make {subject} {}, but {:?} says {says}",
-            interval(allowed, unit),
-            told.id,
-        ),
-        None => format!(
-            "{names} cannot hold together: the others leave {subject} undefined, but {:?} says \
-             {says}",
-            told.id,
-        ),
-    }
+    let others = match (&told.others_allow, base(system, claim)) {
+        (Some(allowed), _) => format!("make {subject} {}", interval(allowed, unit)),
+        (None, Some(base)) => format!("keep {base} from being positive, which {subject} needs"),
+        (None, None) => format!("leave {subject} undefined"),
+    };
+    let id = &told.id;
+    format!("{names} cannot hold together: the others {others}, but {id:?} says {says}")
 }
 
 fn subject(system: &System<'_>, claim: &Claim) -> String {
@@ -126,9 +149,10 @@ fn subject(system: &System<'_>, claim: &Claim) -> String {
                 label(whole)
             )
         }
-        Claim::Sum { series, period, .. } => {
-            let names: Vec<String> = series.iter().map(label).collect();
-            format!("the sum of {} in {period}", listed(&names))
+        Claim::Sum { terms, .. } => sum(system, terms),
+        Claim::Multiple { left, right, .. } => {
+            let (left, right) = (node_at(system, left), node_at(system, right));
+            format!("the ratio of {left} to {right}")
         }
         Claim::Comparison {
             left,
@@ -143,6 +167,30 @@ fn subject(system: &System<'_>, claim: &Claim) -> String {
             };
             let (left, right) = (node_at(system, left), node_at(system, right));
             format!("{left} less {times}{right}")
+        }
+    }
+}
+
+/// `the sum of East and South in 2023`, `the sum of Asia over 2024, 2025 and 2026`.
+fn sum(system: &System<'_>, terms: &[NodeAt]) -> String {
+    let all =
+        |same: &dyn Fn(&NodeAt, &NodeAt) -> bool| terms.windows(2).all(|w| same(&w[0], &w[1]));
+    match terms.first() {
+        Some(first) if all(&|a, b| a.period == b.period) => {
+            let names: Vec<String> = terms.iter().map(|t| label(system, &t.series)).collect();
+            format!("the sum of {} in {}", listed(&names), first.period)
+        }
+        Some(first) if all(&|a, b| a.series == b.series) => {
+            let periods: Vec<String> = terms.iter().map(|t| t.period.to_string()).collect();
+            format!(
+                "the sum of {} over {}",
+                label(system, &first.series),
+                listed(&periods)
+            )
+        }
+        _ => {
+            let names: Vec<String> = terms.iter().map(|t| node_at(system, t)).collect();
+            format!("the sum of {}", listed(&names))
         }
     }
 }

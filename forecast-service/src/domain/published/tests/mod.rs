@@ -7,9 +7,11 @@ use super::*;
 use crate::domain::hierarchy::{Dimension, Member};
 
 mod asia;
+mod impossible;
 mod questions;
 mod random;
 mod shapes;
+mod spans;
 
 /// A tree given as pairs of member and parent; the first is the root.
 pub(super) fn tree(id: &str, members: &[(&str, &str)]) -> Dimension {
@@ -80,6 +82,13 @@ pub(super) fn growth(id: &str, member: &str, percent: PrintedNumber) -> Figure {
             percent,
         },
     )
+}
+
+pub(super) fn at(member: &str, when: &str) -> NodeAt {
+    NodeAt {
+        series: key(member),
+        period: period(when),
+    }
 }
 
 pub(super) fn ask<'a>(hierarchy: &'a Hierarchy, figures: &'a [Figure]) -> Question<'a> {

@@ -14,10 +14,6 @@ fn claims(claims: Vec<Claim>) -> Vec<Figure> {
 #[test]
 fn every_fault_is_told_with_its_place() {
     let market = asia();
-    let at = |member: &str, when: &str| NodeAt {
-        series: key(member),
-        period: period(when),
-    };
     let comparison = |factor| Claim::Comparison {
         left: at("asia", "2023"),
         relation: Relation::AtLeast,
@@ -58,8 +54,7 @@ fn every_fault_is_told_with_its_place() {
         bound(Some(2.0), Some(1.0)),
         bound(Some(f64::NAN), None),
         Claim::Sum {
-            series: vec![],
-            period: period("2023"),
+            terms: vec![],
             printed: PrintedNumber::rounded("5"),
         },
         comparison(0.0),

@@ -64,8 +64,12 @@ struct Hidden {
 
 const PERIODS: [&str; 3] = ["2023", "2024", "2028"];
 
+/// Kinds of figures within one period or of growth, and all kinds.
+const OLDER_KINDS: usize = 7;
+const ALL_KINDS: usize = 9;
+
 impl Hidden {
-    fn new(random: &mut Random, count: usize) -> Self {
+    fn new(random: &mut Random, count: usize, kinds: usize) -> Self {
         let market = market();
         let leaves = [(); 3].map(|()| {
             (0..market.leaf_count())
@@ -84,7 +88,7 @@ impl Hidden {
             figures: Vec::new(),
         };
         while hidden.figures.len() < count {
-            if let Some(claim) = hidden.claim(random) {
+            if let Some(claim) = hidden.claim(random, kinds) {
                 let id = format!("f{}", hidden.figures.len());
                 hidden.figures.push(figure(&id, claim));
             }
@@ -105,7 +109,7 @@ impl Hidden {
         self.market.sum_of_leaves(&self.leaves[when], &series)
     }
 
-    fn claim(&self, random: &mut Random) -> Option<Claim> {
+    fn claim(&self, random: &mut Random, kinds: usize) -> Option<Claim> {
         let series = Self::series(random);
         let when = random.below(3);
         let at = period(PERIODS[when]);
@@ -113,7 +117,7 @@ impl Hidden {
         let printed =
             |value: f64, places: usize| PrintedNumber::rounded(&format!("{value:.places$}"));
         let places = random.below(3);
-        Some(match random.below(7) {
+        Some(match random.below(kinds) {
             0..3 => Claim::Value {
                 series,
                 period: at,
@@ -149,22 +153,47 @@ impl Hidden {
                 lower: Some(truth * random.next()),
                 upper: Some(truth * (1.0 + random.next())),
             },
-            _ => {
+            6 => {
                 let other = Self::series(random);
                 let sum = truth + self.truth(&other, when);
+                let term = |series| NodeAt { series, period: at };
                 Claim::Sum {
-                    series: vec![series, other],
-                    period: at,
+                    terms: vec![term(series), term(other)],
                     printed: printed(sum, places),
+                }
+            }
+            7 => {
+                let term = |series: &SeriesKey, when: &str| NodeAt {
+                    series: series.clone(),
+                    period: period(when),
+                };
+                let sum = (0..3).fold(0.0, |sum, n| sum + self.truth(&series, n));
+                Claim::Sum {
+                    terms: PERIODS.iter().map(|when| term(&series, when)).collect(),
+                    printed: printed(sum, places),
+                }
+            }
+            _ => {
+                let (other, then) = (Self::series(random), random.below(3));
+                if truth < 1.0 {
+                    return None;
+                }
+                Claim::Multiple {
+                    times: printed(self.truth(&other, then) / truth, places),
+                    left: NodeAt {
+                        series: other,
+                        period: period(PERIODS[then]),
+                    },
+                    right: NodeAt { series, period: at },
                 }
             }
         })
     }
 }
 
-fn hidden_truth_is_found(seed: u64, count: usize) -> Result<(), TestCaseError> {
+fn hidden_truth_is_found(seed: u64, count: usize, kinds: usize) -> Result<(), TestCaseError> {
     let mut random = Random(seed);
-    let hidden = Hidden::new(&mut random, count);
+    let hidden = Hidden::new(&mut random, count, kinds);
     let question = Question {
         nodes: &[SeriesKey::default()],
         ..ask(&hidden.market, &hidden.figures)
@@ -244,11 +273,15 @@ fn adds_up(market: &Hierarchy, solution: &Solution) -> Result<(), TestCaseError>
     Ok(())
 }
 
-fn contradictions_are_irreducible(seed: u64, count: usize) -> Result<(), TestCaseError> {
+fn contradictions_are_irreducible(
+    seed: u64,
+    count: usize,
+    kinds: usize,
+) -> Result<(), TestCaseError> {
     let mut random = Random(seed);
-    let mut hidden = Hidden::new(&mut random, count);
+    let mut hidden = Hidden::new(&mut random, count, kinds);
     // Figures printed from another market.
-    let other = Hidden::new(&mut random, count);
+    let other = Hidden::new(&mut random, count, kinds);
     for (n, mut stranger) in other.figures.into_iter().enumerate() {
         stranger.id = format!("g{n}");
         hidden.figures.push(stranger);
@@ -284,12 +317,14 @@ proptest! {
 
     #[test]
     fn the_truth_lies_within_every_interval(seed in any::<u64>(), count in 1..14_usize) {
-        hidden_truth_is_found(seed, count)?;
+        hidden_truth_is_found(seed, count, OLDER_KINDS)?;
+        hidden_truth_is_found(seed, count, ALL_KINDS)?;
     }
 
     #[test]
     fn contradictions_are_found_and_irreducible(seed in any::<u64>(), count in 4..12_usize) {
-        contradictions_are_irreducible(seed, count)?;
+        contradictions_are_irreducible(seed, count, OLDER_KINDS)?;
+        contradictions_are_irreducible(seed, count, ALL_KINDS)?;
     }
 
     #[test]
@@ -374,7 +409,7 @@ fn estimates_are_resolved() {
         (5_012_536_856_767_548_463, 5),
     ];
     for (seed, count) in fixed.chain(hard) {
-        let found = hidden_truth_is_found(seed, count);
+        let found = hidden_truth_is_found(seed, count, OLDER_KINDS);
         assert!(found.is_ok(), "seed {seed}, {count} figures: {found:?}");
     }
 }
@@ -382,6 +417,6 @@ fn estimates_are_resolved() {
 #[test]
 fn contradictions_the_simplex_gives_up_on_are_told() {
     for seed in [13_974_510_240_999_442_101, 15_023_037_669_266_045_063] {
-        contradictions_are_irreducible(seed, 10).unwrap();
+        contradictions_are_irreducible(seed, 10, OLDER_KINDS).unwrap();
     }
 }

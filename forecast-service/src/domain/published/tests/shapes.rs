@@ -26,13 +26,6 @@ fn bound(id: &str, member: &str, lower: Option<f64>, upper: Option<f64>) -> Figu
     )
 }
 
-fn at(member: &str, when: &str) -> NodeAt {
-    NodeAt {
-        series: key(member),
-        period: period(when),
-    }
-}
-
 #[test]
 fn shares_sums_bounds_and_comparisons_limit_each_other() {
     let market = asia();
@@ -47,8 +40,7 @@ fn shares_sums_bounds_and_comparisons_limit_each_other() {
         figure(
             "others",
             Claim::Sum {
-                series: vec![key("rest"), key("indian-subcontinent")],
-                period: period("2023"),
+                terms: vec![at("rest", "2023"), at("indian-subcontinent", "2023")],
                 printed: PrintedNumber::rounded("40"),
             },
         ),
