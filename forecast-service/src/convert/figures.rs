@@ -16,14 +16,15 @@ use super::{period::period, series::full_key};
 use crate::domain::{
     hierarchy::{Hierarchy, SeriesKey},
     published::{
-        Figure, GrowthQuery, MAX_ANSWERS, MAX_DIGITS, NodeAt, PrintedFault, PrintedNumber,
+        Figure, GrowthQuery, MAX_ANSWERS, MAX_DIGITS, MAX_FIGURES, NodeAt, PrintedFault,
+        PrintedNumber,
     },
 };
 
 mod claims;
 
-/// Most figures of a request.
-pub const MAX_FIGURES: usize = 1000;
+/// Most terms of a sum.
+const MAX_TERMS: usize = 1000;
 /// Most bytes of a printed number: its digits, a sign and a point.
 const MAX_DECIMAL_BYTES: usize = MAX_DIGITS + 2;
 
@@ -134,8 +135,17 @@ impl Context<'_> {
 
 /// The figures of a request.
 pub fn figures(wire: &[pb::PublishedFigure], context: &mut Context<'_>) -> Vec<Figure> {
-    if !context.violations.count("figures", wire.len(), MAX_FIGURES) {
+    if wire.len() > MAX_FIGURES {
+        let text = format!("{} are more than {MAX_FIGURES}", wire.len());
+        let reason = ErrorReason::FiguresTooMany;
+        context.violations.push("figures", reason, text);
         return Vec::new();
+    }
+    if wire.is_empty() {
+        let reason = Common::FieldRequired;
+        context
+            .violations
+            .push("figures", reason, "needs at least one figure");
     }
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     let mut figures = Vec::with_capacity(wire.len());

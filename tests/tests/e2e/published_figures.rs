@@ -415,6 +415,19 @@ async fn bad_figures_are_told_where_they_are() {
         "FIELD_REQUIRED",
         "nonnegative",
     );
+    invalid(
+        ask(|r| {
+            let one = r.figures[0].clone();
+            let named = |n: usize| pb::PublishedFigure {
+                id: format!("f{n}"),
+                ..one.clone()
+            };
+            r.figures = (0..301).map(named).collect();
+        })
+        .await,
+        "FIGURES_TOO_MANY",
+        "figures",
+    );
     for (decimal, reason) in [
         ("4,2", "PRINTED_NUMBER_INVALID"),
         ("42 %", "PRINTED_NUMBER_INVALID"),

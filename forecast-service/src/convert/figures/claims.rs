@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1 as pb};
 
-use super::{Context, MAX_FIGURES, paths};
+use super::{Context, MAX_TERMS, paths};
 use crate::domain::published::{Claim, NodeAt, Relation};
 
 /// What a figure states.
@@ -96,7 +96,7 @@ fn sum(at: &str, wire: &pb::NodeSum, context: &mut Context<'_>) -> Option<Claim>
     let field = format!("{at}.terms");
     if !context
         .violations
-        .count(&field, wire.terms.len(), MAX_FIGURES)
+        .count(&field, wire.terms.len(), MAX_TERMS)
     {
         return None;
     }

@@ -190,11 +190,17 @@ fn forcing(
             .polyhedron(figures.iter().map(|&figure| (figure, parts[figure])))
             .is_feasible(control)
     };
-    if feasible(&all)? {
+    let found = match feasible(&all) {
         // Only the tolerance can do this: then nothing is gained by going on.
-        return Ok(free.to_vec());
-    }
-    let conflict = irreducible(&all, &mut feasible)?;
+        Ok(true) => return Ok(free.to_vec()),
+        Ok(false) => irreducible(&all, &mut feasible),
+        Err(error) => Err(error),
+    };
+    let conflict = match found {
+        // The gap is so near the tolerance that nobody can tell.
+        Err(LpError::Numerical(_)) => return Ok(free.to_vec()),
+        found => found?,
+    };
     let forced: Vec<usize> = conflict.into_iter().filter(|f| free.contains(f)).collect();
     Ok(if forced.is_empty() {
         free.to_vec()

@@ -12,7 +12,7 @@ use super::interior::{REACHES, Reach, find, roomier};
 use super::lp::{LpError, Polyhedron, Row, dot};
 use super::prior::{self, Prior};
 use super::system::System;
-use super::{PriorValue, bands};
+use super::{LP_TOLERANCE, PriorValue, bands};
 
 /// How the central estimate came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,8 @@ pub struct CenterReport {
     pub opened: Vec<OpenedFigure>,
     /// Why there is no central estimate; absent if there is one.
     pub none: Option<NoCenter>,
-    /// The largest violation of the optimality conditions, at most [`KKT_TOLERANCE`].
+    /// The largest violation of the optimality conditions, at most [`KKT_TOLERANCE`]; see there
+    /// for what it is relative to.
     pub kkt_residual: f64,
 }
 
@@ -119,6 +120,11 @@ fn within(
         });
     };
     let minimum = nearest(&set, &prior, system.nonnegative, control)?;
+    let miss = set.miss(&minimum.point);
+    if miss > LP_TOLERANCE {
+        let text = format!("the estimate misses a figure by {miss:e}");
+        return Err(LpError::Numerical(text));
+    }
     report.kkt_residual = minimum.kkt;
     Ok(Center {
         unknowns: Some(minimum.point),

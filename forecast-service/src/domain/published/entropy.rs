@@ -24,8 +24,10 @@
 //! matrix of the size of z (Cholesky). Logarithms are `libm`'s; sums run in order.
 //!
 //! # Accuracy
-//! The answer satisfies the conditions to [`KKT_TOLERANCE`], relative to the largest multiplier
-//! where that is above 1, prior weights being scaled to a largest of 1.
+//! The answer satisfies the conditions to [`KKT_TOLERANCE`], prior weights being scaled to a
+//! largest of 1: G u + s = h as it stands, stationarity and complementarity relative to the largest
+//! multiplier where that is above 1. Multipliers are large where a figure moves the estimate far;
+//! there the estimate is nearest to the prior to fewer digits, but holds the figures to all.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -39,7 +41,9 @@ mod newton;
 
 use newton::{Inequality, State};
 
-/// How exactly the optimality conditions hold.
+/// How exactly the optimality conditions of the central estimate hold: limits of values in units of
+/// the prior, stationarity and complementarity relative to the largest multiplier where that is
+/// above 1.
 pub const KKT_TOLERANCE: f64 = 1e-9;
 
 /// Products of slack and multiplier to start from; one is enough for nearly every problem.

@@ -8,9 +8,10 @@
 //!   0.001 beside one of 1e6 keeps its own precision. Exponents are integers: no logarithm and
 //!   no rounding is involved.
 //! * **Tolerance.** A row counts as held when it is missed by at most [`TOLERANCE`] after
-//!   scaling, which is relative to the size of the numbers in the row.
-//! * **Verification.** Every point is put back into every row as stated; one that misses is
-//!   not answered but an error.
+//!   scaling, which is relative to the size of the numbers in the row up to a factor of two.
+//! * **Verification.** Every point is put back into every row and bound as stated; one that
+//!   misses any by more than [`TOLERANCE`], relative, is not answered but an error. That the
+//!   objective is best there is the solver's word.
 
 use almanac_service_kit::plain::control::{Control, Stopped};
 use microlp::{OptimizationDirection, Problem, SolveOptions};
@@ -118,7 +119,7 @@ impl Polyhedron {
                 .map(|(variable, scale)| solution.var_value(*variable) * scale)
                 .collect();
             match self.worst_miss(&point, &scales) {
-                miss if miss <= 2.0 * attempt.tolerance => {
+                miss if miss <= TOLERANCE => {
                     let value = dot(objective, &point);
                     if attempt.capped && reaches(objective, &scales, value, end) {
                         return Ok(Optimum::Unbounded);
@@ -167,6 +168,12 @@ impl Polyhedron {
             add_row(&mut problem, terms, (-FAR, FAR), Slack::Bounded);
         }
         (problem, variables)
+    }
+
+    /// By how much a point misses the worst of the rows and bounds, relative to the size of the
+    /// numbers in it.
+    pub(super) fn miss(&self, point: &[f64]) -> f64 {
+        self.worst_miss(point, &Scales::of(self))
     }
 
     /// By how much the point misses its worst row or bound, relative to the scale of the row or

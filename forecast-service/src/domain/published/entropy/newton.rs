@@ -99,7 +99,7 @@ impl State {
                 self.center(product, control)?;
             }
             self.run(product, control)?;
-            kkt = self.kkt(&self.now) / self.size();
+            kkt = self.relative_kkt();
             if kkt <= tolerance {
                 break;
             }
@@ -177,9 +177,12 @@ impl State {
             .fold(self.stationarity(at).amax(), f64::max)
     }
 
-    /// The size of the terms that cancel in the conditions.
-    fn size(&self) -> f64 {
-        self.now.multipliers.iter().fold(1.0, |m, l| l.max(m))
+    /// The largest violation, that of stationarity and complementarity relative to the terms that
+    /// cancel in them: the largest multiplier where that is above 1. Misses of limits count whole.
+    fn relative_kkt(&self) -> f64 {
+        let size = self.now.multipliers.iter().fold(1.0, |m, l| l.max(m));
+        let gaps = self.gaps(&self.now).into_iter().map(f64::abs);
+        gaps.fold(self.kkt(&self.now) / size, f64::max)
     }
 
     fn residual(&self, at: &Iterate, target: f64) -> f64 {

@@ -7,8 +7,9 @@ use super::TOLERANCE;
 /// Where a capped objective, in scaled units, counts as unlimited.
 pub(super) const FAR: f64 = 1e6;
 
-/// The tolerance of programs that cannot be decided at [`TOLERANCE`].
-const LAST_TOLERANCE: f64 = 3e-8;
+/// What the solver may miss a row by, and the bound of the unknown that stands between the row's
+/// two ends: together no more than [`TOLERANCE`].
+const SOLVER_TOLERANCE: f64 = TOLERANCE / 2.0;
 
 /// How a row with two ends is put to the solver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(super) struct Attempt {
     pub(super) presolve: bool,
     /// Whether unknowns and rows come last to first.
     pub(super) backward: bool,
+    /// What the solver may miss a row or a bound by.
     pub(super) tolerance: f64,
     /// By how much rows are opened, each by another amount.
     pub(super) opened: f64,
@@ -35,19 +37,20 @@ pub(super) struct Attempt {
 
 /// The ways that are tried until one works.
 ///
-/// The solver gives up on one program in some ten thousand, mostly sets that are a single point
+/// The solver gives up on one program in some thirty thousand, mostly sets that are a single point
 /// up to rounding or cones whose every row is zero at the origin. The same program written
-/// otherwise takes another path, and a cone with a far wall has another vertex. The last resorts are a
-/// tolerance in which its gaps disappear, and rows opened by different amounts below that
-/// tolerance, so that no two meet in one point.
-pub(super) const ATTEMPTS: [Attempt; 13] = {
+/// otherwise takes another path, and a cone with a far wall has another vertex. The last resort
+/// are rows opened by different amounts, so that no two meet in one point; what they are opened by
+/// and what the solver may miss them by are [`TOLERANCE`] together. So every way answers to the
+/// same tolerance.
+pub(super) const ATTEMPTS: [Attempt; 12] = {
     use Slack::{Bounded, Split};
     const fn way(slack: Slack, presolve: bool, backward: bool) -> Attempt {
         Attempt {
             slack,
             presolve,
             backward,
-            tolerance: TOLERANCE,
+            tolerance: SOLVER_TOLERANCE,
             opened: 0.0,
             capped: false,
         }
@@ -58,14 +61,10 @@ pub(super) const ATTEMPTS: [Attempt; 13] = {
             ..way(slack, true, backward)
         }
     }
-    const fn last(slack: Slack, backward: bool, opened: f64) -> Attempt {
+    const fn opened(backward: bool) -> Attempt {
         Attempt {
-            slack,
-            presolve: true,
-            backward,
-            tolerance: LAST_TOLERANCE,
-            opened,
-            capped: false,
+            opened: TOLERANCE - SOLVER_TOLERANCE,
+            ..way(Split, true, backward)
         }
     }
     [
@@ -78,10 +77,9 @@ pub(super) const ATTEMPTS: [Attempt; 13] = {
         capped(Bounded, false),
         capped(Split, false),
         capped(Bounded, true),
-        last(Bounded, false, 0.0),
-        last(Split, false, 0.0),
-        last(Bounded, false, LAST_TOLERANCE / 2.0),
-        last(Split, true, LAST_TOLERANCE / 2.0),
+        capped(Split, true),
+        opened(false),
+        opened(true),
     ]
 };
 

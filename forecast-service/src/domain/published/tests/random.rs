@@ -412,6 +412,8 @@ fn estimates_are_resolved() {
         let found = hidden_truth_is_found(seed, count, OLDER_KINDS);
         assert!(found.is_ok(), "seed {seed}, {count} figures: {found:?}");
     }
+    // Just below its least part this one misses by about the tolerance: no program can tell.
+    hidden_truth_is_found(2_553_020_377_723_937_809, 7, ALL_KINDS).unwrap();
 }
 
 #[test]
