@@ -1,5 +1,7 @@
 //! CreateForecast and CancelForecast.
 
+use std::time::Duration;
+
 use almanac_proto::forecast::v1::{self as pb, ErrorReason};
 use almanac_service_kit::{
     compute::compute,
@@ -53,7 +55,7 @@ pub async fn create(
     let [market] = name::parse("parent", &request.parent, convert::MARKET)?;
     let mut violations = Violations::new();
     let (id, validate_only) = (&request.request_id, request.validate_only);
-    let intent = Intent::new(
+    let mut intent = Intent::new(
         "CreateForecast",
         &request,
         id,
@@ -62,11 +64,14 @@ pub async fn create(
     );
     violations.id("forecast_id", &request.forecast_id);
     let wait = wait(request.wait.as_ref(), &mut violations);
-    let read = consistency::snapshot(store, request.consistency.as_ref()).await?;
     let target = Target {
         market,
         forecast: request.forecast_id.clone(),
     };
+    if intent.begin::<pb::Forecast>(store)?.is_some() {
+        return settle(store, jobs, &target, wait).await;
+    }
+    let read = consistency::snapshot(store, request.consistency.as_ref()).await?;
     let data_revision = store.token(read.revision());
     let expected = request.expected_result_digest.clone();
     let exists = find::<Forecasts>(&store.latest(), &target.parents(), &target.forecast).is_ok();
@@ -97,7 +102,17 @@ pub async fn create(
             ..answer
         });
     }
-    jobs::start(store, jobs, &target);
+    settle(store, jobs, &target, wait).await
+}
+
+/// Sees to it that the forecast is being made, and waits for that.
+async fn settle(
+    store: &Store,
+    jobs: &Jobs,
+    target: &Target,
+    wait: Duration,
+) -> Result<pb::Forecast, Fault> {
+    jobs::start(store, jobs, target);
     jobs.wait(&target.name(), wait).await;
     current(store, &target.parents(), &target.forecast)
 }

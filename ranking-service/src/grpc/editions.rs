@@ -30,6 +30,7 @@ use almanac_service_kit::{
     store::{Read, Snapshot, Store, Table, Transaction, Versioned},
     write::{Intent, store_fault, write},
 };
+use std::time::Duration;
 
 /// Editions.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
     let store = app.store()?.clone();
     let [dataset, index] = name::parse("parent", &request.parent, convert::INDEX)?;
     let mut violations = Violations::new();
-    let intent = Intent::new(
+    let mut intent = Intent::new(
         "CreateEdition",
         &request,
         &request.request_id,
@@ -110,12 +111,15 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
     let draft = convert_edition::parse(request.edition.as_ref(), "edition", &mut violations);
     let wait = wait(request.wait.as_ref(), &mut violations);
     violations.finish()?;
-    let read = consistency::snapshot(&store, request.consistency.as_ref()).await?;
     let target = Target {
         dataset,
         index,
         edition: request.edition_id.clone(),
     };
+    if intent.begin::<pb::Edition>(&store)?.is_some() {
+        return settle(app, &store, &target, wait).await;
+    }
+    let read = consistency::snapshot(&store, request.consistency.as_ref()).await?;
     let expected = request.expected_result_digest;
     let preview = if intent.validate_only() || !expected.is_empty() {
         Some(preview(&read, &target, &expected).await?)
@@ -146,9 +150,19 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
             ..answer
         });
     }
-    edition_jobs::start(app, &store, &target);
+    settle(app, &store, &target, wait).await
+}
+
+/// Sees to it that the edition is being made, and waits for that.
+async fn settle(
+    app: &App,
+    store: &Store,
+    target: &Target,
+    wait: Duration,
+) -> Result<pb::Edition, Fault> {
+    edition_jobs::start(app, store, target);
     app.jobs.wait(&target.name(), wait).await;
-    current(&store, &target.parents(), &target.edition)
+    current(store, &target.parents(), &target.edition)
 }
 
 /// The digests that an edition would have.

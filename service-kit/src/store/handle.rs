@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
+use super::claims::{Claim, Claims};
 use super::disk::{Disk, SystemDisk};
 use super::error::{StoreError, TransactError};
 use super::open::{self, Opened};
@@ -26,6 +27,7 @@ use super::verify::{self, VerifyReport};
 pub struct Store {
     pub(super) shared: Arc<Shared>,
     owner: Arc<Owner>,
+    claims: Claims,
 }
 
 /// What only handles hold, so that the store can close while snapshots remain.
@@ -78,6 +80,7 @@ impl Store {
                 queue,
                 thread: Mutex::new(Thread::Running(thread)),
             }),
+            claims: Claims::default(),
         })
     }
 
@@ -168,6 +171,13 @@ impl Store {
             true => Ok(()),
             false => Err(StoreError::RevisionUnknown),
         })
+    }
+
+    /// Claims a name among all handles of this store until the claim is dropped, so that two calls
+    /// do not do the same work at once; `None` while another holds it. Nothing is written.
+    #[must_use]
+    pub fn claim(&self, name: String) -> Option<Claim> {
+        self.claims.claim(name)
     }
 
     /// Whether the store takes writes.

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod claims;
 mod committer;
 mod directory;
 mod disk;
@@ -66,6 +67,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use claims::Claim;
 pub use error::{StoreError, TransactError};
 pub use handle::Store;
 pub use key::{AsKey, Key, KeyError, KeyReader, Prefix};

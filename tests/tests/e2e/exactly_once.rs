@@ -145,6 +145,46 @@ async fn editions_and_forecasts_are_made_once() {
     fresh.stop().await;
 }
 
+/// What a request was checked against may have changed since: it was answered, and that stands.
+#[tokio::test]
+async fn an_edition_asked_for_again_is_not_checked_again() {
+    let fresh = ranking().await;
+    let mut client = fresh.service.client();
+    small(&mut client).await;
+    let mut preview = edition_request("first");
+    preview.validate_only = true;
+    let preview = client.create_edition(preview).await.unwrap().into_inner();
+    let mut request = edition_request("first");
+    request.request_id = ID.to_owned();
+    request.expected_result_digest = preview.result_digest;
+    let first = client
+        .create_edition(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let changed = wire::observation("air", "oslo", "2023", 7.25);
+    client
+        .write_observations(write(vec![changed]))
+        .await
+        .unwrap();
+    let again = client
+        .create_edition(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(again.result_digest, first.result_digest);
+    // The change does count for whoever asks anew.
+    request.edition_id = "second".to_owned();
+    request.request_id = String::new();
+    refused(
+        client.create_edition(request).await,
+        Code::Aborted,
+        "RESULT_DIGEST_MISMATCH",
+        "",
+    );
+    fresh.stop().await;
+}
+
 #[tokio::test]
 async fn validate_only_checks_and_writes_nothing() {
     let fresh = ranking().await;
