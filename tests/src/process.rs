@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, kill_process};
+
+pub use rustix::process::Signal;
+
 use crate::Outcome;
 
 /// How long a process may take to say or do what is waited for.
@@ -74,20 +78,12 @@ impl Process {
         Err(format!("no line with {text:?} in:\n{}", self.seen.join("\n")).into())
     }
 
-    /// Sends a signal by its name: `TERM`, `INT`.
+    /// Sends a signal.
     ///
     /// # Errors
     /// If it cannot be sent.
-    pub fn signal(&self, name: &str) -> Outcome<()> {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status()?;
-        if sent.success() {
-            Ok(())
-        } else {
-            Err(format!("kill ended with {sent}").into())
-        }
+    pub fn signal(&self, signal: Signal) -> Outcome<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
     /// Reads to the end and waits for the program.

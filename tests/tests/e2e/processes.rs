@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use almanac_tests::{
-    process::{Process, binary, run},
+    process::{Process, Signal, binary, run},
     service::{Forecast, Kind, Ranking, Running, connect, serving},
     skip::skip,
 };
@@ -80,7 +80,7 @@ fn the_demo_serves_on_until_it_is_interrupted() {
     assert!(said.contains(&format!(
         "{ranking} almanac.ranking.v1.RankingService/GetScorecard"
     )));
-    process.signal("INT").unwrap();
+    process.signal(Signal::INT).unwrap();
     let status = process.wait().unwrap();
     assert!(status.success(), "{status}: {:?}", process.seen);
     assert!(
@@ -147,7 +147,7 @@ async fn the_services_own_binaries() {
         let (status, said) =
             run(ask.args(["healthcheck", "--listen", &address.to_string()])).unwrap();
         assert!(status.success() && said.contains("SERVING"), "{said}");
-        process.signal("TERM").unwrap();
+        process.signal(Signal::TERM).unwrap();
         let status = process.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{:?}", process.seen);
 
