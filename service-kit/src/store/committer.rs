@@ -218,6 +218,7 @@ impl Committer {
             position: self.log.position(),
         };
         self.high.write(&high)?;
+        self.shared.feed.record(&pairs);
         pairs.push(super::index::applied(&tip));
         self.shared.engine(|engine| engine.apply(pairs))?;
         self.shared.publish(high);

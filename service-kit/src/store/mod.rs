@@ -40,6 +40,7 @@ mod disk;
 mod engine;
 mod entry;
 mod error;
+mod feed;
 mod frame;
 mod handle;
 mod high;
@@ -69,6 +70,7 @@ mod tests;
 
 pub use claims::Claim;
 pub use error::{StoreError, TransactError};
+pub use feed::Changes;
 pub use handle::Store;
 pub use key::{AsKey, Key, KeyError, KeyReader, Prefix};
 pub use options::StoreOptions;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::engine::{Engine, EngineError};
 use super::entry::{self, Encoded};
 use super::error::StoreError;
+use super::feed::Feed;
 use super::high::High;
 use super::time::{CommitTime, Revision};
 
@@ -46,6 +47,8 @@ pub(super) enum RawError {
 pub(super) struct Shared {
     pub(super) incarnation: [u8; 16],
     pub(super) log: PathBuf,
+    /// What the commits since the start wrote.
+    pub(super) feed: Feed,
     engine: RwLock<Option<Box<dyn Engine>>>,
     published: RwLock<High>,
     health: watch::Sender<Health>,
@@ -61,6 +64,7 @@ impl Shared {
         Self {
             incarnation,
             log,
+            feed: Feed::new(high.tip.revision),
             engine: RwLock::new(Some(engine)),
             published: RwLock::new(high),
             health: watch::Sender::new(Health::Serving),

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::error::StoreError;
+use super::feed::Changes;
+use super::key::{Key, Prefix};
 use super::read::{Read, View};
 use super::shared::Shared;
+use super::table::{Record, Table};
 use super::time::{CommitTime, Revision};
 
 /// One revision of the store. Cheap to clone; what is committed later does not show.
@@ -36,6 +40,34 @@ impl Snapshot {
     #[must_use]
     pub fn time(&self) -> CommitTime {
         self.time
+    }
+
+    /// The keys with a prefix that were written, or deleted, after revision `since`: what a state
+    /// decoded there lacks. `None` where the store does not remember that far back (it keeps some
+    /// megabytes of keys since it was opened), or `since` is after this snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::CorruptValue`] for a key that does not decode.
+    pub fn changed_keys<K: Key, V: Record, P: Prefix<K> + ?Sized>(
+        &self,
+        table: &Table<K, V>,
+        prefix: &P,
+        since: Revision,
+    ) -> Result<Option<Changes<K>>, StoreError> {
+        if since > self.revision {
+            return Ok(None);
+        }
+        let prefix = table.prefix_bytes(prefix);
+        let changed = self.shared.feed.changed(&prefix, since, self.revision);
+        changed
+            .map(|changed| {
+                let keys = changed.keys.iter().map(|key| table.decode_key(key));
+                Ok(Changes {
+                    keys: keys.collect::<Result<_, _>>()?,
+                    newest: changed.newest,
+                })
+            })
+            .transpose()
     }
 }
 

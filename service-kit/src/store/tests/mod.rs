@@ -5,6 +5,7 @@ mod bytes;
 mod concurrency;
 mod damage;
 mod faults;
+mod feed;
 mod keys;
 mod model;
 mod support;
