@@ -19,6 +19,12 @@ pub const MAX_DEPTH: usize = 32;
 pub trait Fields {
     /// The value of a field (`display_name`, `labels.region`); none where the item has none.
     fn field(&self, path: &str) -> Option<&str>;
+
+    /// Whether `path:value` holds, for a field of which `:` asks something of its own; none where
+    /// it asks whether the text contains the value.
+    fn has(&self, _path: &str, _value: &str) -> Option<bool> {
+        None
+    }
 }
 
 /// A filter that was understood.
@@ -52,7 +58,8 @@ enum Operator {
 }
 
 impl Filter {
-    /// Reads a filter over `fields`; `labels.` in it stands for every label.
+    /// Reads a filter over `fields`; one that ends in a point, as `labels.`, stands for everything
+    /// below it.
     ///
     /// # Errors
     /// INVALID_ARGUMENT for `at` (FILTER_INVALID), saying what is wrong and where.
@@ -69,6 +76,35 @@ impl Filter {
         Ok(Self { root })
     }
 
+    /// Calls `see` with the field and the value of each comparison, in the order of the text.
+    pub fn each(&self, mut see: impl FnMut(&str, &str)) {
+        if let Some(root) = &self.root {
+            root.each(&mut see);
+        }
+    }
+
+    /// As it is, if every value that `path` is compared with is one of `words`: a word that no
+    /// item can have is a slip of the caller's, and an empty answer would hide it.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for `at` (FILTER_INVALID), with the words there are.
+    pub fn with_words(self, at: &str, path: &str, words: &[&str]) -> Result<Self, Fault> {
+        let mut wrong = None;
+        self.each(|field, value| {
+            if field == path && value != "*" && !words.contains(&value) {
+                wrong.get_or_insert_with(|| value.to_owned());
+            }
+        });
+        let Some(wrong) = wrong else {
+            return Ok(self);
+        };
+        let text = format!(
+            "{path} is never {wrong:?}; it is one of {}",
+            words.join(", ")
+        );
+        Err(Fault::field(at, ErrorReason::FilterInvalid, text))
+    }
+
     /// Whether an item passes.
     #[must_use]
     pub fn matches(&self, item: &impl Fields) -> bool {
@@ -77,6 +113,14 @@ impl Filter {
 }
 
 impl Node {
+    fn each(&self, see: &mut impl FnMut(&str, &str)) {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.each(see)),
+            Self::Not(node) => node.each(see),
+            Self::Compare { path, value, .. } => see(path, value),
+        }
+    }
+
     fn matches(&self, item: &impl Fields) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(item)),
@@ -95,6 +139,11 @@ impl Operator {
     fn holds(self, path: &str, value: &str, item: &impl Fields) -> bool {
         if self == Self::Has && path == "labels" {
             return item.field(&format!("labels.{value}")).is_some();
+        }
+        if self == Self::Has
+            && let Some(has) = item.has(path, value)
+        {
+            return has;
         }
         // What an item does not have equals nothing, and differs from everything.
         let Some(field) = item.field(path) else {
@@ -185,6 +234,17 @@ mod tests {
                 fault.message()
             );
         }
+        let words = |text| {
+            let filter = Filter::parse("filter", text, FIELDS).unwrap();
+            filter.with_words("filter", "id", &["paris", "rome"])
+        };
+        assert!(words("id = rome OR NOT id:*").is_ok());
+        let fault = words("display_name = x AND (id = rome OR id = oslo)").unwrap_err();
+        assert!(
+            fault.message().contains("paris, rome"),
+            "{}",
+            fault.message()
+        );
         let long = "x".repeat(5000);
         assert!(Filter::parse("filter", &long, FIELDS).is_err());
     }

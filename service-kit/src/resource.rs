@@ -82,6 +82,8 @@ pub trait Kind: Send + Sync + 'static {
     const COLLECTIONS: &'static [&'static str];
     /// The fields that its filters know.
     const FILTER_FIELDS: &'static [&'static str] = FILTER_FIELDS;
+    /// The fields that have one of a few words, and the words.
+    const FILTER_WORDS: &'static [(&'static str, &'static [&'static str])] = &[];
 
     /// The wire form of what is stored. `parents` are the IDs in the name before its own.
     fn render(head: Head, stored: &Stored<Self::Body>, parents: &[String]) -> Self::Proto;
@@ -315,7 +317,10 @@ pub struct Listing<'a> {
 /// INVALID_ARGUMENT for a filter, order or token that cannot be read, NOT_FOUND for the parent.
 pub async fn list<R: Kind>(store: &Store, listing: Listing<'_>) -> Result<Listed<R::Proto>, Fault> {
     let parents = parents::<R>(listing.parent)?;
-    let filter = Filter::parse("filter", listing.filter, R::FILTER_FIELDS)?;
+    let mut filter = Filter::parse("filter", listing.filter, R::FILTER_FIELDS)?;
+    for (path, words) in R::FILTER_WORDS {
+        filter = filter.with_words("filter", path, words)?;
+    }
     let descending = descending(listing.order_by)?;
     let page = &listing.page;
     let read = consistency::page_snapshot(store, page, listing.consistency).await?;

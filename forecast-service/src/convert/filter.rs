@@ -1,10 +1,7 @@
 //! Filters over series: `members.region = "japan"` is that member itself, `members.region:"asia"`
 //! that member and everything below it.
-//!
-//! The kit's filters compare texts. So `members.D:"m"` is rewritten to ask whether the path of
-//! the series' member from its root, `/asia/japan/`, has the part `/m/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
 use almanac_service_kit::{
@@ -15,33 +12,39 @@ use almanac_service_kit::{
 use crate::domain::hierarchy::{Dimension, Hierarchy, Series, SeriesKey};
 
 const MEMBERS: &str = "members.";
-const PATHS: &str = "paths.";
+
+/// The names of a point's status in filters.
+const STATUSES: &[&str] = &["ACTUAL", "ESTIMATE", "PUBLISHED"];
 
 /// A filter over series and, where allowed, status.
 #[derive(Debug)]
 pub struct SeriesFilter {
     filter: Filter,
-    /// By dimension: the path of each member from the root.
-    paths: BTreeMap<String, BTreeMap<String, String>>,
+    lines: Lines,
 }
+
+/// By dimension and member: the member and everything above it.
+type Lines = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// One item as a filter sees it.
 struct Item<'a> {
     key: &'a SeriesKey,
     status: Option<&'a str>,
-    paths: &'a BTreeMap<String, BTreeMap<String, String>>,
+    lines: &'a Lines,
 }
 
 impl Fields for Item<'_> {
     fn field(&self, path: &str) -> Option<&str> {
-        if let Some(dimension) = path.strip_prefix(MEMBERS) {
-            return self.key.members.get(dimension).map(String::as_str);
+        match path.strip_prefix(MEMBERS) {
+            Some(dimension) => self.key.members.get(dimension).map(String::as_str),
+            None => self.status.filter(|_| path == "status"),
         }
-        if let Some(dimension) = path.strip_prefix(PATHS) {
-            let member = self.key.members.get(dimension)?;
-            return self.paths.get(dimension)?.get(member).map(String::as_str);
-        }
-        self.status.filter(|_| path == "status")
+    }
+
+    fn has(&self, path: &str, value: &str) -> Option<bool> {
+        let dimension = path.strip_prefix(MEMBERS)?;
+        let line = self.lines.get(dimension)?.get(self.field(path)?)?;
+        Some(value == "*" || line.contains(value))
     }
 }
 
@@ -52,20 +55,15 @@ impl SeriesFilter {
     /// INVALID_ARGUMENT for what cannot be read, or names unknown dimensions or members.
     pub fn parse(text: &str, hierarchy: &Hierarchy, with_status: bool) -> Result<Self, Fault> {
         let dimensions = hierarchy.dimensions();
-        let paths: BTreeMap<_, _> = dimensions
+        let lines: Lines = dimensions
             .iter()
-            .map(|dimension| (dimension.id.clone(), member_paths(dimension)))
+            .map(|dimension| (dimension.id.clone(), member_lines(dimension)))
             .collect();
-        let terms = terms(text);
-        check(&terms, &paths)?;
-        let mut fields: Vec<String> = paths
-            .keys()
-            .flat_map(|id| [format!("{MEMBERS}{id}"), format!("{PATHS}{id}")])
-            .collect();
-        fields.extend(with_status.then(|| "status".to_owned()));
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        let filter = Filter::parse("filter", &rewritten(text, &terms), &fields)?;
-        Ok(Self { filter, paths })
+        let fields = &[MEMBERS, "status"][..if with_status { 2 } else { 1 }];
+        let filter =
+            Filter::parse("filter", text, fields)?.with_words("filter", "status", STATUSES)?;
+        check(&filter, &lines)?;
+        Ok(Self { filter, lines })
     }
 
     /// Whether a series passes; `status` is the name of a point's status, none where derived.
@@ -74,7 +72,7 @@ impl SeriesFilter {
         self.filter.matches(&Item {
             key,
             status,
-            paths: &self.paths,
+            lines: &self.lines,
         })
     }
 
@@ -85,152 +83,38 @@ impl SeriesFilter {
     }
 }
 
-/// `/asia/japan/` for each member.
-fn member_paths(dimension: &Dimension) -> BTreeMap<String, String> {
-    let mut paths: BTreeMap<String, String> = BTreeMap::new();
+fn member_lines(dimension: &Dimension) -> BTreeMap<String, BTreeSet<String>> {
+    let mut lines: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     // In canonical order parents stand before their children.
     for member in &dimension.members {
-        let above = member.parent.as_ref().and_then(|parent| paths.get(parent));
-        let path = format!("{}{}/", above.map_or("/", String::as_str), member.id);
-        paths.insert(member.id.clone(), path);
+        let above = member.parent.as_ref().and_then(|parent| lines.get(parent));
+        let mut line = above.cloned().unwrap_or_default();
+        line.insert(member.id.clone());
+        lines.insert(member.id.clone(), line);
     }
-    paths
+    lines
 }
 
-/// A comparison of `members.D` in the text of a filter.
-#[derive(Debug, PartialEq, Eq)]
-struct Term<'a> {
-    /// Where it begins.
-    start: usize,
-    /// Where it ends.
-    end: usize,
-    dimension: &'a str,
-    /// Whether it asks for everything below as well.
-    below: bool,
-    value: String,
-}
-
-/// Every comparison of members; what is malformed is left to the filter's own parser.
-fn terms(text: &str) -> Vec<Term<'_>> {
-    let mut terms = Vec::new();
-    let mut at = 0;
-    while let Some(first) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let length = if first == '"' || first == '\'' {
-            quoted(rest).map_or(rest.len(), |(_, length)| length)
-        } else if is_word(first) {
-            let length = word(rest);
-            match term(text, at, length) {
-                Some(term) => {
-                    at = term.end;
-                    terms.push(term);
-                    continue;
-                }
-                None => length,
-            }
-        } else {
-            first.len_utf8()
-        };
-        at += length;
-    }
-    terms
-}
-
-fn term(text: &str, start: usize, length: usize) -> Option<Term<'_>> {
-    let dimension = text[start..start + length].strip_prefix(MEMBERS)?;
-    let rest = text[start + length..].trim_start();
-    let operator = ["!=", "=", ":"]
-        .into_iter()
-        .find(|sign| rest.starts_with(sign))?;
-    let rest = rest[operator.len()..].trim_start();
-    let (value, length) = match rest.chars().next()? {
-        '"' | '\'' => quoted(rest)?,
-        first if is_word(first) => (rest[..word(rest)].to_owned(), word(rest)),
-        _ => return None,
-    };
-    let end = text.len() - rest.len() + length;
-    Some(Term {
-        start,
-        end,
-        dimension,
-        below: operator == ":",
-        value,
-    })
-}
-
-/// The characters of words, as the kit's filters have them.
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '*' | '/')
-}
-
-fn word(rest: &str) -> usize {
-    rest.find(|c| !is_word(c)).unwrap_or(rest.len())
-}
-
-fn quoted(rest: &str) -> Option<(String, usize)> {
-    let quote = rest.chars().next()?;
-    let mut text = String::new();
-    let mut characters = rest.char_indices().skip(1);
-    while let Some((at, c)) = characters.next() {
-        match c {
-            '\\' => text.extend(characters.next().map(|(_, escaped)| escaped)),
-            c if c == quote => return Some((text, at + c.len_utf8())),
-            c => text.push(c),
-        }
-    }
-    None
-}
-
-fn check(
-    terms: &[Term<'_>],
-    paths: &BTreeMap<String, BTreeMap<String, String>>,
-) -> Result<(), Fault> {
+/// Whether the members that the filter names exist.
+fn check(filter: &Filter, lines: &Lines) -> Result<(), Fault> {
     let mut violations = Violations::new();
-    for Term {
-        dimension,
-        below,
-        value,
-        ..
-    } in terms
-    {
-        match paths.get(*dimension) {
+    filter.each(|path, value| {
+        let Some(dimension) = path.strip_prefix(MEMBERS) else {
+            return;
+        };
+        match lines.get(dimension) {
             None => {
                 let text = format!("there is no dimension {dimension:?}");
                 violations.push("filter", ErrorReason::DimensionUnknown, text);
             }
-            Some(_) if *below && value == "*" => {}
-            Some(members) if !members.contains_key(value) => {
+            Some(members) if value != "*" && !members.contains_key(value) => {
                 let text = format!("dimension {dimension:?} has no member {value:?}");
                 violations.push("filter", ErrorReason::MemberUnknown, text);
             }
             Some(_) => {}
         }
-    }
+    });
     violations.finish()
-}
-
-fn rewritten(text: &str, terms: &[Term<'_>]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for Term {
-        start,
-        end,
-        dimension,
-        value,
-        ..
-    } in terms.iter().filter(|term| term.below)
-    {
-        out.push_str(&text[at..*start]);
-        let part = if value == "*" {
-            value.clone()
-        } else {
-            format!("/{value}/")
-        };
-        out.push_str(&format!("{PATHS}{dimension}:\"{part}\""));
-        at = *end;
-    }
-    out.push_str(&text[at..]);
-    out
 }
 
 /// The place of one item in a list for which a token was made, or why it is none.
@@ -286,6 +170,7 @@ mod tests {
             ("members.region:\"chin", "FILTER_INVALID"),
             ("members.region >", "FILTER_INVALID"),
             ("value = 1", "FILTER_INVALID"),
+            ("status = actual", "FILTER_INVALID"),
         ] {
             assert_eq!(
                 passes(text, "china").unwrap_err().reason(),

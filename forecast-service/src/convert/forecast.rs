@@ -159,6 +159,9 @@ pub fn levels(field: &str, wire: &[f64], violations: &mut Violations) -> Vec<f64
     levels
 }
 
+/// The states by their names in filters.
+pub const STATES: &[&str] = &["CREATING", "PUBLISHED", "FAILED", "WITHDRAWN"];
+
 /// The name of a state, as filters know it.
 #[must_use]
 pub fn state_name(state: &ForecastState) -> &'static str {

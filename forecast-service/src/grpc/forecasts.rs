@@ -33,6 +33,8 @@ impl Kind for Forecasts {
     const TABLE: Table<Key, Stored<Forecast>> = FORECASTS;
     const COLLECTIONS: &'static [&'static str] = &convert::FORECAST;
     const FILTER_FIELDS: &'static [&'static str] = &["id", "display_name", "labels.", "state"];
+    const FILTER_WORDS: &'static [(&'static str, &'static [&'static str])] =
+        &[("state", wire::STATES)];
 
     fn render(head: Head, stored: &Stored<Forecast>, _parents: &[String]) -> pb::Forecast {
         wire::render(head, stored)

@@ -31,6 +31,9 @@ pub fn parse(proto: Option<&pb::Edition>, at: &str, violations: &mut Violations)
     }
 }
 
+/// The states by their names in filters.
+pub const STATES: &[&str] = &["CREATING", "PUBLISHED", "FAILED", "WITHDRAWN"];
+
 /// The name of a state, as filters know it.
 #[must_use]
 pub fn state_name(state: &EditionState) -> &'static str {

@@ -42,6 +42,8 @@ impl Kind for Editions {
     const TABLE: Table<Key, Stored<Edition>> = EDITIONS;
     const COLLECTIONS: &'static [&'static str] = &convert::EDITION;
     const FILTER_FIELDS: &'static [&'static str] = &["id", "display_name", "labels.", "state"];
+    const FILTER_WORDS: &'static [(&'static str, &'static [&'static str])] =
+        &[("state", convert_edition::STATES)];
 
     fn render(head: Head, stored: &Stored<Edition>, parents: &[String]) -> pb::Edition {
         let dataset = parents.first().map(String::as_str).unwrap_or_default();

@@ -109,27 +109,22 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Whether the field exists; `labels.` in the list stands for every label.
+    /// Whether the field exists; one that ends in a point stands for everything below it.
     fn check(&self, path: &str, operator: Operator) -> Result<(), String> {
-        let labels = self.fields.contains(&"labels.");
-        let known = self.fields.contains(&path)
-            || (labels
-                && path
-                    .strip_prefix("labels.")
-                    .is_some_and(|key| !key.is_empty()))
-            || (labels && path == "labels" && operator == Operator::Has);
-        if known {
+        let known = self.fields.iter().any(|field| {
+            let below = field.ends_with('.') && path.len() > field.len() && path.starts_with(field);
+            below || *field == path
+        });
+        let labels = path == "labels" && operator == Operator::Has;
+        if known || (labels && self.fields.contains(&"labels.")) {
             return Ok(());
         }
         let fields: Vec<String> = self
             .fields
             .iter()
-            .map(|field| {
-                if *field == "labels." {
-                    "labels.KEY".to_owned()
-                } else {
-                    (*field).into()
-                }
+            .map(|field| match field.ends_with('.') {
+                true => format!("{field}KEY"),
+                false => (*field).to_owned(),
             })
             .collect();
         Err(format!(
