@@ -78,11 +78,7 @@ pub fn hierarchy_reason(problem: &HierarchyProblem) -> &'static str {
 /// The computation was told to stop.
 #[must_use]
 pub fn stopped(stopped: Stopped) -> Fault {
-    Fault::new(
-        Code::Cancelled,
-        Common::ComputationStopped,
-        stopped.to_string(),
-    )
+    stopped.into()
 }
 
 /// Why published figures were not solved. `paths` lead from each figure of the request to the

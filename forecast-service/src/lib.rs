@@ -61,6 +61,7 @@ pub async fn serve(
         store: config.store(),
         data_dir: config.data_dir,
         drain: config.drain,
+        compute: config.compute,
     };
     let ending = jobs.clone();
     let shutdown = async move {

@@ -1,6 +1,6 @@
 //! What goes wrong in the domain, and how a caller is told.
 
-use almanac_proto::{common::v1::ErrorReason as Common, ranking::v1::ErrorReason};
+use almanac_proto::ranking::v1::ErrorReason;
 use almanac_service_kit::fault::Fault;
 use tonic::Code;
 
@@ -16,11 +16,7 @@ pub const DOMAIN: &str = "ranking.almanac";
 #[must_use]
 pub fn pipeline(error: &PipelineError) -> Fault {
     match error {
-        PipelineError::Stopped(stopped) => Fault::new(
-            Code::Cancelled,
-            Common::ComputationStopped,
-            stopped.to_string(),
-        ),
+        PipelineError::Stopped(stopped) => (*stopped).into(),
         // Methodologies are checked when they are stored or tried.
         PipelineError::Methodology(faults) => Fault::internal(faults),
         PipelineError::Inputs(faults) => match faults.0.first() {

@@ -50,6 +50,7 @@ pub async fn serve(
         store: config.store(),
         data_dir: config.data_dir,
         drain: config.drain,
+        compute: config.compute,
     };
     let jobs = app.jobs.clone();
     let shutdown = async move {

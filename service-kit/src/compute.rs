@@ -1,13 +1,17 @@
-//! Work that blocks or computes, off the threads that answer calls.
+//! Work of calls that blocks or computes, off the threads that answer calls.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
+use almanac_proto::common::v1::ErrorReason;
+use tonic::Code;
+
 use crate::{
     fault::Fault,
     plain::control::{Control, Stopped},
+    pool::Pool,
 };
 
 /// The call that a computation is for: it stops once the caller goes away.
@@ -37,49 +41,51 @@ impl Drop for HangUp {
     }
 }
 
-/// Runs `work` on a thread that may block; dropping the future stops it at its next check.
+/// Runs `work` on the pool of the server; dropping the future stops it at its next check, or keeps
+/// it from starting.
 ///
 /// # Errors
-/// What `work` answers, or INTERNAL if it panics.
+/// What `work` answers, RESOURCE_EXHAUSTED (COMPUTE_BUSY) where too many wait already, or INTERNAL
+/// if `work` panics.
 pub async fn compute<T, F>(work: F) -> Result<T, Fault>
 where
     T: Send + 'static,
     F: FnOnce(&Caller) -> Result<T, Fault> + Send + 'static,
 {
+    let pool = Pool::current()?;
     let caller = Arc::new(Caller::default());
     let _hang_up = HangUp(Arc::clone(&caller));
-    let span = tracing::Span::current();
-    let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&caller))).await;
-    done.unwrap_or_else(|error| Err(Fault::internal(&error)))
+    let slot = pool.call_slot().await?;
+    let work = move || {
+        caller.check()?;
+        work(&caller)
+    };
+    pool.run(slot, work).await
+}
+
+impl From<Stopped> for Fault {
+    fn from(stopped: Stopped) -> Self {
+        let text = stopped.to_string();
+        Self::new(Code::Cancelled, ErrorReason::ComputationStopped, text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn dropping_the_call_stops_the_work() {
-        let (stopped, is_stopped) = std::sync::mpsc::channel();
-        let call = tokio::spawn(compute(move |caller| {
-            while caller.check().is_ok() {
-                std::thread::yield_now();
-            }
-            stopped.send(()).unwrap();
-            Ok(())
-        }));
-        tokio::task::yield_now().await;
-        call.abort();
-        assert!(call.await.unwrap_err().is_cancelled());
-        tokio::task::spawn_blocking(move || is_stopped.recv().unwrap())
-            .await
-            .unwrap();
-    }
+    use crate::pool::PoolSettings;
 
     #[tokio::test]
     async fn a_panic_is_a_fault() {
-        let fault = compute::<(), _>(|_| panic!("on purpose"))
-            .await
-            .unwrap_err();
-        assert_eq!(fault.reason(), "INTERNAL");
+        let settings = PoolSettings {
+            threads: 1,
+            queue: 0,
+        };
+        let test = async {
+            let fault = compute::<(), _>(|_| panic!("on purpose")).await;
+            assert_eq!(fault.unwrap_err().reason(), "INTERNAL");
+            assert_eq!(compute(|_| Ok(1)).await, Ok(1));
+        };
+        Pool::new(settings).unwrap().scope(test).await;
     }
 }

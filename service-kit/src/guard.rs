@@ -18,18 +18,20 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, pool::Pool};
 
 /// The metadata entry that carries the request ID, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
 
 /// Wraps a server; `domain` is the error domain of the service (`ranking.almanac`).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct GuardLayer {
     /// The error domain of the service.
     pub domain: &'static str,
     /// Most bytes of a request message, for the text of the refusal.
     pub max_message_bytes: usize,
+    /// Where the calls compute.
+    pub pool: Pool,
 }
 
 impl<S> Layer<S> for GuardLayer {
@@ -38,7 +40,7 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             inner,
-            settings: *self,
+            settings: self.clone(),
         }
     }
 }
@@ -68,8 +70,9 @@ where
         let method = request.uri().path().to_owned();
         let span = tracing::info_span!("call", request_id = %id, %method);
         let started = Instant::now();
-        let settings = self.settings;
-        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let settings = self.settings.clone();
+        let call =
+            AssertUnwindSafe(settings.pool.clone().scope(self.inner.call(request))).catch_unwind();
         let answer = async move {
             let mut response = match call.await {
                 Ok(Ok(response)) => settings.explain(&method, response),
@@ -88,7 +91,7 @@ where
 
 impl GuardLayer {
     /// Replaces errors that tonic makes by itself, which carry no reason.
-    fn explain(self, method: &str, response: Response<Body>) -> Response<Body> {
+    fn explain(&self, method: &str, response: Response<Body>) -> Response<Body> {
         let Some(status) = Status::from_header_map(response.headers()) else {
             return response;
         };
@@ -121,7 +124,7 @@ impl GuardLayer {
         self.refuse(fault)
     }
 
-    fn refuse(self, fault: Fault) -> Response<Body> {
+    fn refuse(&self, fault: Fault) -> Response<Body> {
         fault.into_status(self.domain).into_http()
     }
 }

@@ -11,11 +11,12 @@ use std::{
 };
 
 use almanac_proto::common::v1::ErrorReason;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
-    fault::Violations,
+    fault::{Fault, Violations},
     plain::control::{Control, Stopped},
+    pool::{self, Pool},
 };
 
 /// How long a call waits for its job unless told otherwise.
@@ -54,11 +55,13 @@ struct Running {
 #[derive(Debug, Default)]
 pub struct Job {
     state: AtomicU8,
+    changed: Notify,
 }
 
 const GOING: u8 = 0;
-const CANCELLED: u8 = 1;
-const SHUT_DOWN: u8 = 2;
+const SHUT_DOWN: u8 = 1;
+/// The highest: what a caller cancelled is not resumed, even where the service ends meanwhile.
+const CANCELLED: u8 = 2;
 
 impl Job {
     /// Whether a caller cancelled it; otherwise a stop means that the service is shutting down
@@ -66,6 +69,47 @@ impl Job {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.state.load(Ordering::Relaxed) == CANCELLED
+    }
+
+    /// Runs `work` on the threads for jobs once it is this job's turn. One that is told to stop
+    /// while it waits ends at once.
+    ///
+    /// # Errors
+    /// What `work` answers, CANCELLED (COMPUTATION_STOPPED) if it was told to stop before, or
+    /// INTERNAL if `work` panics.
+    pub async fn compute<T, F>(self: &Arc<Self>, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    {
+        let pool = Pool::current()?;
+        let slot = tokio::select! {
+            slot = pool.job_slot() => slot?,
+            () = self.stopped() => return Err(Stopped.into()),
+        };
+        let job = Arc::clone(self);
+        let work = move || {
+            job.check()?;
+            work(&job)
+        };
+        pool.run(slot, work).await
+    }
+
+    /// Tells the job to stop.
+    fn stop(&self, state: u8) {
+        self.state.fetch_max(state, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the job is told to stop.
+    async fn stopped(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.check().is_err() {
+                return;
+            }
+            changed.await;
+        }
     }
 }
 
@@ -98,7 +142,7 @@ impl Jobs {
         drop(running);
         let (jobs, name) = (self.clone(), name.to_owned());
         // Its own task, so that a panic of the work ends the job and nothing else.
-        let work = tokio::spawn(future);
+        let work = pool::spawn(future);
         tokio::spawn(async move {
             if let Err(error) = work.await {
                 tracing::error!(%error, job = name, "a job failed");
@@ -121,14 +165,14 @@ impl Jobs {
     /// Tells the job `name` to stop.
     pub fn cancel(&self, name: &str) {
         if let Some(running) = self.lock().get(name) {
-            running.job.state.store(CANCELLED, Ordering::Relaxed);
+            running.job.stop(CANCELLED);
         }
     }
 
     /// Tells every job to stop, to be resumed by the next start of the service.
     pub fn shut_down(&self) {
         for running in self.lock().values() {
-            running.job.state.fetch_max(SHUT_DOWN, Ordering::Relaxed);
+            running.job.stop(SHUT_DOWN);
         }
     }
 
@@ -141,6 +185,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::PoolSettings;
 
     #[tokio::test]
     async fn a_cancelled_job_ends_and_is_forgotten() {
@@ -157,6 +202,31 @@ mod tests {
         jobs.cancel("a");
         jobs.wait("a", Duration::from_secs(60)).await;
         assert!(jobs.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_waits_for_a_thread_is_cancelled_at_once() {
+        let settings = PoolSettings {
+            threads: 1,
+            queue: 0,
+        };
+        let pool = Pool::new(settings).unwrap();
+        let taken = pool.job_slot().await.unwrap();
+        let (ended, outcome) = tokio::sync::oneshot::channel();
+        let test = async {
+            let jobs = Jobs::default();
+            jobs.start("a", |job| async move {
+                let done = job.compute(|_| -> Result<(), Fault> { panic!("ran") });
+                ended.send((done.await, job.is_cancelled())).unwrap();
+            });
+            jobs.cancel("a");
+            jobs.shut_down();
+            let (done, cancelled) = outcome.await.unwrap();
+            assert_eq!(done.unwrap_err().reason(), "COMPUTATION_STOPPED");
+            assert!(cancelled, "the end of the service undid it");
+        };
+        pool.scope(test).await;
+        drop(taken);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod name;
 pub mod page;
 pub mod plain;
+pub mod pool;
 pub mod resource;
 pub mod run;
 pub mod server;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{self, Action, EXIT_USAGE, Early, Setting, Values},
+    pool::PoolSettings,
     server::{ServeError, signals},
     store::StoreOptions,
     telemetry::{self, LogFormat},
@@ -50,6 +51,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// How long calls in flight may take once the service is told to stop.
     pub drain: Duration,
+    /// The threads that computations share.
+    pub compute: PoolSettings,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which events are logged.
@@ -65,6 +68,10 @@ impl Config {
             data_dir,
             cache_bytes: 64 << 20,
             drain: Duration::from_secs(10),
+            compute: PoolSettings {
+                threads: 2,
+                queue: 64,
+            },
             log_format: LogFormat::Pretty,
             log_filter: "warn".to_owned(),
         }
@@ -72,7 +79,7 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 6] {
+    pub fn settings(program: &Program) -> [Setting; 8] {
         [
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
@@ -85,6 +92,16 @@ impl Config {
                 "drain-seconds",
                 "20",
                 "time for calls in flight at the end, 0 to 3600",
+            ),
+            Setting::new(
+                "compute-threads",
+                "0",
+                "computations of calls that run at a time, 0 (one each processor) to 1024",
+            ),
+            Setting::new(
+                "compute-queue",
+                "64",
+                "computations of calls that wait for a thread, 0 to 100000",
             ),
             Setting::new("log-format", "pretty", "pretty or json"),
             Setting::new(
@@ -106,6 +123,8 @@ impl Config {
         });
         let cache = values.take_if("cache-mib", within(16, 65_536));
         let drain = values.take_if("drain-seconds", within(0, 3600));
+        let threads = values.take_if("compute-threads", within(0, 1024));
+        let queue = values.take_if("compute-queue", within(0, 100_000));
         let log_format = values.take("log-format");
         let log_filter =
             values.take_if::<String>("log-filter", |text| telemetry::check_filter(text));
@@ -116,6 +135,10 @@ impl Config {
             data_dir: data_dir.ok_or_else(missing)?,
             cache_bytes: cache.ok_or_else(missing)? << 20,
             drain: Duration::from_secs(drain.ok_or_else(missing)?),
+            compute: PoolSettings {
+                threads: threads.ok_or_else(missing)?,
+                queue: queue.ok_or_else(missing)?,
+            },
             log_format,
             log_filter: log_filter.ok_or_else(missing)?,
         })
@@ -131,9 +154,9 @@ impl Config {
     }
 }
 
-fn within(least: u64, most: u64) -> impl Fn(&u64) -> Result<(), String> {
+fn within<N: PartialOrd + Display>(least: N, most: N) -> impl Fn(&N) -> Result<(), String> {
     move |value| {
-        if (least..=most).contains(value) {
+        if (&least..=&most).contains(&value) {
             Ok(())
         } else {
             Err(format!("must be {least} to {most}"))

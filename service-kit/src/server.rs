@@ -12,12 +12,17 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     guard::GuardLayer,
+    pool::{Pool, PoolSettings},
     slot::StoreSlot,
     store::{Health as StoreHealth, Store, StoreError, StoreOptions},
 };
 
 /// Most bytes of a request message, unless a method says otherwise.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long computations may take to stop once nobody waits for them. They look every few
+/// milliseconds.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a service ended badly.
 #[derive(Debug, Error)]
@@ -28,6 +33,9 @@ pub enum ServeError {
     /// The transport failed.
     #[error("the transport failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The threads for computations could not be started.
+    #[error("{0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// The process could not do something basic.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -51,6 +59,8 @@ pub struct Settings {
     pub store: StoreOptions,
     /// How long calls in flight may take once the service is told to stop.
     pub drain: Duration,
+    /// The threads that computations share.
+    pub compute: PoolSettings,
 }
 
 /// Serves `routes` until `shutdown` ends, then drains and closes the store.
@@ -77,11 +87,13 @@ pub async fn serve(
     health_of.set(ServingStatus::NotServing).await;
     let routes = reflection(routes.add_service(health), settings.descriptors)?;
 
+    let pool = Pool::new(settings.compute)?;
     let (stop, stopped) = watch::channel(false);
-    let transport = tokio::spawn(transport(&settings, listener, routes, stopped));
+    let transport = tokio::spawn(transport(&settings, listener, routes, &pool, stopped));
     let store = open(settings.data_dir, settings.store).await?;
     slot.fill(store.clone());
-    start(store.clone()).await.map_err(ServeError::Start)?;
+    let started = pool.clone().scope(start(store.clone())).await;
+    started.map_err(ServeError::Start)?;
     health_of.set(ServingStatus::Serving).await;
     tracing::info!("serving");
 
@@ -90,6 +102,9 @@ pub async fn serve(
     tracing::info!(seconds = settings.drain.as_secs_f64(), "draining");
     stop.send_replace(true);
     let drained = drain(transport, settings.drain).await;
+    if !pool.idle(STOP_LIMIT).await {
+        tracing::warn!("a computation did not stop; the store is closed under it");
+    }
     tokio::task::spawn_blocking(move || store.close())
         .await
         .map_err(io::Error::other)??;
@@ -127,6 +142,7 @@ fn transport(
     settings: &Settings,
     listener: TcpListener,
     routes: Routes,
+    pool: &Pool,
     mut stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static {
     // Small answers must not wait for the next packet; tonic's own option is not applied to
@@ -135,6 +151,7 @@ fn transport(
     let guard = GuardLayer {
         domain: settings.domain,
         max_message_bytes: MAX_MESSAGE_BYTES,
+        pool: pool.clone(),
     };
     Server::builder()
         .layer(guard)

@@ -194,7 +194,7 @@ fn of_forecast(
         let name = format!("markets/{}/forecasts/{id}", parents.concat());
         return Err(not_published(&name, &forecast.body.state));
     }
-    let inputs = Inputs::stored(read, forecast.uid)?;
+    let inputs = Inputs::stored(read, forecast.uid, control)?;
     let last = inputs.fixed.last_period;
     let (from, to) = span(request, last.frequency())?;
     check_covered(&inputs, from, to)?;

@@ -58,8 +58,11 @@ impl Inputs {
         }
         let end = last.ordinal();
         let histories = (0..market.hierarchy.leaf_count())
-            .map(|leaf| history(&panel, leaf, end))
-            .collect();
+            .map(|leaf| {
+                control.check()?;
+                Ok(history(&panel, leaf, end))
+            })
+            .collect::<Result<_, Fault>>()?;
         let fixed = FixedInputs {
             dimensions: market.hierarchy.dimensions(),
             plan: Plan {
@@ -80,7 +83,7 @@ impl Inputs {
     ///
     /// # Errors
     /// A fault of the store, or of the service where something is missing.
-    pub fn stored(read: &Snapshot, uid: u64) -> Result<Self, Fault> {
+    pub fn stored(read: &Snapshot, uid: u64, control: &dyn Control) -> Result<Self, Fault> {
         let fixed = read.get(&INPUTS, &uid).or_fault()?;
         let fixed = fixed
             .ok_or_else(|| Fault::internal(&"a forecast lacks its inputs"))?
@@ -88,6 +91,7 @@ impl Inputs {
         let hierarchy = fixed.hierarchy()?;
         let mut histories = Vec::with_capacity(hierarchy.leaf_count());
         for row in read.scan(&HISTORIES, &(uid,)) {
+            control.check()?;
             histories.push(row.or_fault()?.1.value);
         }
         if histories.len() != hierarchy.leaf_count() {

@@ -108,19 +108,19 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
     }
     let revision = store.parse_token(&body.data_revision).or_fault()?;
     let read = store.at(revision).or_fault()?;
-    let (work, market) = (Arc::clone(job), target.market.clone());
-    let computed = compute(move |_| {
+    let market = target.market.clone();
+    let computed = job.compute(move |job| {
         let market = MarketView::load(&read, &market)?;
-        let inputs = Inputs::gather(&read, &market, &body.plan, &*work)?;
-        let outlook = Outlook::compute(&inputs, &*work)?;
+        let inputs = Inputs::gather(&read, &market, &body.plan, job)?;
+        let outlook = Outlook::compute(&inputs, job)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
             &body.expected_result_digest,
             &outlook.result_digest,
         )?;
         Ok((inputs, outlook))
-    })
-    .await;
+    });
+    let computed = computed.await;
     let at = target.clone();
     match computed {
         Ok((inputs, outlook)) => save(store, target, uid, inputs, outlook).await,

@@ -4,6 +4,7 @@ use almanac_proto::forecast::v1::{self as pb, verify_forecast_response::Outcome}
 use almanac_service_kit::{
     compute::compute,
     fault::Fault,
+    plain::control::Control as _,
     resource::{find, identify},
     store::{Read as _, Store},
 };
@@ -43,10 +44,11 @@ pub async fn verify(
         if recorded.engine_version > ENGINE_VERSION {
             return Ok(answer);
         }
-        let inputs = Inputs::stored(&read, found.uid)?;
-        let stored = read
-            .scan(&VALUES, &(found.uid,))
-            .map(|row| Ok(row.or_fault()?.1.value));
+        let inputs = Inputs::stored(&read, found.uid, caller)?;
+        let stored = read.scan(&VALUES, &(found.uid,)).map(|row| {
+            caller.check()?;
+            Ok(row.or_fault()?.1.value)
+        });
         let stored = stored.collect::<Result<Vec<_>, Fault>>()?;
         answer.stored_result_digest = outlook::digest(&stored);
         let replayed = Outlook::compute(&inputs, caller)?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use almanac_proto::ranking::v1::ErrorReason;
 use almanac_service_kit::{
-    compute::compute,
     fault::{Fault, check_digest},
     jobs::Job,
     name::join,
@@ -110,23 +109,18 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
         .parse_token(&body.data_revision)
         .map_err(|e| store_fault(&e))?;
     let read = store.at(revision).map_err(|e| store_fault(&e))?;
-    let (expected, work, at) = (
-        body.expected_result_digest.clone(),
-        Arc::clone(job),
-        target.clone(),
-    );
-    let computed = compute(move |_| {
-        work.check().map_err(|e| Fault::internal(&e))?;
-        let inputs = inputs(&read, &at)?;
-        let computed = rank(&inputs, &*work)?;
+    let (expected, at) = (body.expected_result_digest.clone(), target.clone());
+    let computed = job.compute(move |job| {
+        let inputs = inputs(&read, &at, job)?;
+        let computed = rank(&inputs, job)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
             &expected,
             &computed.result_digest,
         )?;
         Ok((inputs, computed))
-    })
-    .await;
+    });
+    let computed = computed.await;
     let uid = found.value.uid;
     let at = target.clone();
     match computed {
@@ -148,11 +142,11 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
 ///
 /// # Errors
 /// NOT_FOUND if the index does not exist there, or a fault of the store.
-pub fn inputs(read: &Snapshot, target: &Target) -> Result<Inputs, Fault> {
+pub fn inputs(read: &Snapshot, target: &Target, control: &dyn Control) -> Result<Inputs, Fault> {
     let dataset = super::datasets::dataset_uid(read, &target.dataset)?;
     let parents = [target.dataset.clone()];
     let index = find::<Indices>(read, &parents, &target.index)?.value.body;
-    live(read, dataset, &index, &Tried::new())
+    live(read, dataset, &index, &Tried::new(), control)
 }
 
 /// Writes inputs, scores and ranks, and the state, in one commit.

@@ -175,7 +175,7 @@ async fn preview(
 ) -> Result<(String, String), Fault> {
     let (read, target, expected) = (read.clone(), target.clone(), expected.to_owned());
     compute(move |caller| {
-        let inputs = edition_jobs::inputs(&read, &target)?;
+        let inputs = edition_jobs::inputs(&read, &target, caller)?;
         let computed = rank(&inputs, caller)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
@@ -359,8 +359,8 @@ pub async fn verify(
         return Ok(answer);
     }
     compute(move |caller| {
-        let inputs = load::edition(&read, found.uid)?;
-        let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes)?;
+        let inputs = load::edition(&read, found.uid, caller)?;
+        let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes, caller)?;
         let computed = rank(&inputs, caller)?;
         answer.stored_results_match = same_bits(&stored, &computed.results());
         let matches = answer.stored_results_match
@@ -430,8 +430,8 @@ pub async fn list_observations(
         return Err(table::not_published(&request.parent, &found.body.state));
     }
     let revision = store.token(read.revision());
-    compute(move |_| {
-        let inputs = load::edition(&read, found.uid)?;
+    compute(move |caller| {
+        let inputs = load::edition(&read, found.uid, caller)?;
         let dataset = parents.first().map(String::as_str).unwrap_or_default();
         let cells = edition_cells(&inputs, dataset, &filter);
         let (observations, next_page_token) = page.cut(&revision, cells);

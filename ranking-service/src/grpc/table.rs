@@ -146,8 +146,8 @@ impl Subject {
     pub(super) fn table(&self, control: &dyn Control) -> Result<Table, Fault> {
         match &self.what {
             What::Edition { uid, outcome } => {
-                let inputs = edition(&self.read, *uid)?;
-                let results = edition_results(&self.read, *uid, &inputs.fixed.nodes)?;
+                let inputs = edition(&self.read, *uid, control)?;
+                let results = edition_results(&self.read, *uid, &inputs.fixed.nodes, control)?;
                 Ok(Table {
                     inputs,
                     results,
@@ -174,7 +174,7 @@ impl Subject {
     pub(super) fn computed(&self, control: &dyn Control) -> Result<(Inputs, Computed), Fault> {
         match &self.what {
             What::Edition { uid, outcome } => {
-                let inputs = edition(&self.read, *uid)?;
+                let inputs = edition(&self.read, *uid, control)?;
                 let computed = compute(&inputs, control)?;
                 if computed.result_digest != outcome.result_digest {
                     let text = "the edition does not come out as it was published: verify it";
@@ -187,7 +187,7 @@ impl Subject {
                 index,
                 tried,
             } => {
-                let inputs = live(&self.read, *dataset, index, tried)?;
+                let inputs = live(&self.read, *dataset, index, tried, control)?;
                 let computed = compute(&inputs, control)?;
                 Ok((inputs, computed))
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use almanac_service_kit::{
     fault::Fault,
     filter::Filter,
+    plain::control::Control,
     resource::{FILTER_FIELDS, Stored},
     store::Read,
     write::store_fault,
@@ -35,9 +36,15 @@ pub type Tried = BTreeMap<(String, String), BTreeMap<i64, Observation>>;
 /// Reads the inputs of an index over the live data of a dataset.
 ///
 /// # Errors
-/// A fault of the store.
-pub fn live(read: &impl Read, dataset: u64, index: &Index, tried: &Tried) -> Result<Inputs, Fault> {
-    let entities = entities(read, dataset, index)?;
+/// A fault of the store, or CANCELLED once `control` says stop.
+pub fn live(
+    read: &impl Read,
+    dataset: u64,
+    index: &Index,
+    tried: &Tried,
+    control: &dyn Control,
+) -> Result<Inputs, Fault> {
+    let entities = entities(read, dataset, index, control)?;
     let rows: BTreeMap<u64, usize> = entities
         .iter()
         .enumerate()
@@ -57,6 +64,7 @@ pub fn live(read: &impl Read, dataset: u64, index: &Index, tried: &Tried) -> Res
                 rows: &rows,
                 entities: &entities,
                 tried,
+                control,
             };
             columns.insert(key.clone(), leaf.read(read, dataset)?);
         }
@@ -71,7 +79,12 @@ pub fn live(read: &impl Read, dataset: u64, index: &Index, tried: &Tried) -> Res
 }
 
 /// The entities that take part, by ID, with their uids.
-fn entities(read: &impl Read, dataset: u64, index: &Index) -> Result<Vec<(u64, EntityRow)>, Fault> {
+fn entities(
+    read: &impl Read,
+    dataset: u64,
+    index: &Index,
+    control: &dyn Control,
+) -> Result<Vec<(u64, EntityRow)>, Fault> {
     let (filter, named) = match &index.entities {
         Some(entities) => {
             let named: BTreeSet<&str> = entities.entities.iter().map(String::as_str).collect();
@@ -84,6 +97,7 @@ fn entities(read: &impl Read, dataset: u64, index: &Index) -> Result<Vec<(u64, E
     };
     let mut found = Vec::new();
     for entity in read.scan(&ENTITIES, &(dataset,)) {
+        control.check()?;
         let ((_, id), version) = entity.map_err(|e| store_fault(&e))?;
         let takes_part = (named.is_empty() || named.contains(id.as_str()))
             && filter.matches(&(id.as_str(), &version.value));
@@ -114,6 +128,7 @@ struct Leaf<'a> {
     rows: &'a BTreeMap<u64, usize>,
     entities: &'a [EntityRow],
     tried: &'a Tried,
+    control: &'a dyn Control,
 }
 
 impl Leaf<'_> {
@@ -133,6 +148,7 @@ impl Leaf<'_> {
         let mut cells: Vec<EditionCell> = Vec::with_capacity(self.entities.len());
         let mut figures = self.figures(read, uid)?;
         for (row, entity) in self.entities.iter().enumerate() {
+            self.control.check()?;
             let mut own = figures.remove(&row).unwrap_or_default();
             if let Some(tried) = self.tried.get(&(self.id.to_owned(), entity.id.clone())) {
                 own.extend(
@@ -154,6 +170,7 @@ impl Leaf<'_> {
     ) -> Result<BTreeMap<usize, BTreeMap<i64, Observation>>, Fault> {
         let mut figures: BTreeMap<usize, BTreeMap<i64, Observation>> = BTreeMap::new();
         for observation in read.scan(&OBSERVATIONS, &(uid,)) {
+            self.control.check()?;
             let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
             if let Some(row) = self.rows.get(&entity) {
                 figures
@@ -206,7 +223,7 @@ fn column(indicator: Indicator, display_name: String, cells: Vec<EditionCell>) -
 ///
 /// # Errors
 /// A fault of the store; INTERNAL if parts of the edition are missing.
-pub fn edition(read: &impl Read, uid: u64) -> Result<Inputs, Fault> {
+pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inputs, Fault> {
     let fixed = read
         .get(&EDITION_INPUTS, &uid)
         .map_err(|e| store_fault(&e))?;
@@ -215,6 +232,7 @@ pub fn edition(read: &impl Read, uid: u64) -> Result<Inputs, Fault> {
         .value;
     let mut leaves = Vec::new();
     for cells in read.scan(&EDITION_CELLS, &(uid,)) {
+        control.check()?;
         let ((_, position), version) = cells.map_err(|e| store_fault(&e))?;
         leaves.push((position as usize, version.value));
     }
@@ -237,9 +255,11 @@ pub fn edition_results(
     read: &impl Read,
     uid: u64,
     nodes: &[Node],
+    control: &dyn Control,
 ) -> Result<Vec<EditionResult>, Fault> {
     let mut results = Vec::with_capacity(nodes.len());
     for result in read.scan(&EDITION_RESULTS, &(uid,)) {
+        control.check()?;
         let ((_, position), version) = result.map_err(|e| store_fault(&e))?;
         if position as usize == results.len() {
             results.push(version.value);
