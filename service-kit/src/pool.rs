@@ -70,8 +70,9 @@ pub struct Pool {
 /// The right to run one computation, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _running: OwnedSemaphorePermit,
+    // Dropped in this order: where a thread is free, so is the place before it.
     _admitted: Option<OwnedSemaphorePermit>,
+    _running: OwnedSemaphorePermit,
 }
 
 impl Pool {
