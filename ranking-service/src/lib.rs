@@ -51,6 +51,7 @@ pub async fn serve(
         data_dir: config.data_dir,
         drain: config.drain,
         compute: config.compute,
+        limits: config.limits,
     };
     let jobs = app.jobs.clone();
     let shutdown = async move {

@@ -44,8 +44,28 @@ impl Violations {
         }
     }
 
-    /// A text of at most `limit` bytes.
+    /// A text of at most `limit` bytes, in lines and without other control characters: those end
+    /// up in logs, tables and C programs, which read them as something else.
     pub fn text(&mut self, field: &str, text: &str, limit: usize) {
+        self.characters(field, text, &['\n', '\t']);
+        self.length(field, text, limit);
+    }
+
+    /// A text of one line and at most `limit` bytes.
+    fn line(&mut self, field: &str, text: &str, limit: usize) {
+        self.characters(field, text, &[]);
+        self.length(field, text, limit);
+    }
+
+    fn characters(&mut self, field: &str, text: &str, allowed: &[char]) {
+        let odd = |c: &char| c.is_control() && !allowed.contains(c);
+        if let Some(found) = text.chars().find(odd) {
+            let description = format!("has the control character {found:?}; leave it out");
+            self.push(field, ErrorReason::FieldInvalid, description);
+        }
+    }
+
+    fn length(&mut self, field: &str, text: &str, limit: usize) {
         if text.len() > limit {
             let description = format!("has {} bytes, the limit is {limit}", text.len());
             self.push(field, ErrorReason::TextTooLong, description);
@@ -81,7 +101,7 @@ impl Violations {
 
     /// Display name and labels, the standard fields that callers set.
     pub fn standard(&mut self, at: &str, display_name: &str, labels: &BTreeMap<String, String>) {
-        self.text(&format!("{at}.display_name"), display_name, MAX_NAME_BYTES);
+        self.line(&format!("{at}.display_name"), display_name, MAX_NAME_BYTES);
         let field = format!("{at}.labels");
         if labels.len() > MAX_LABELS {
             let text = format!("has {} items, the limit is {MAX_LABELS}", labels.len());
@@ -119,6 +139,29 @@ impl Violations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_refused_where_they_are_no_part_of_the_text() {
+        let name = |text: &str| {
+            let mut violations = Violations::new();
+            violations.standard("city", text, &BTreeMap::new());
+            violations.finish()
+        };
+        for odd in ["a\0b", "a\nb", "a\tb", "\u{7f}", "\u{85}", "a\u{1b}[31m"] {
+            assert_eq!(name(odd).unwrap_err().reason(), "FIELD_INVALID", "{odd:?}");
+        }
+        name("Zürich 東京 🏙").unwrap();
+
+        let notes = |text: &str| {
+            let mut violations = Violations::new();
+            violations.text("notes", text, MAX_TEXT_BYTES);
+            violations.finish()
+        };
+        notes("one line\n\tand another").unwrap();
+        for odd in ["a\0b", "a\rb", "\u{1b}"] {
+            assert_eq!(notes(odd).unwrap_err().reason(), "FIELD_INVALID", "{odd:?}");
+        }
+    }
 
     #[test]
     fn identifiers() {

@@ -1,24 +1,36 @@
-//! The layer around every call: request ID, log line, panics contained, and transport errors
-//! answered with a reason.
+//! The layer around every call: request ID, log line, its place among those that run, its deadline,
+//! panics contained, and transport errors answered with a reason.
 
 use std::{
     any::Any,
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use almanac_proto::common::v1::ErrorReason;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use crate::{fault::Fault, pool::Pool};
+use crate::{
+    answer::Answer,
+    deadline::{Ending, Phase, deadline, draining},
+    fault::Fault,
+    pool::Pool,
+};
+
+/// How the paths of the service's own methods begin; those of health and reflection do not.
+const OWN_METHODS: &str = "/almanac.";
+/// When a caller that was turned away may find a place.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The metadata entry that carries the request ID, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -32,6 +44,14 @@ pub struct GuardLayer {
     pub max_message_bytes: usize,
     /// Where the calls compute.
     pub pool: Pool,
+    /// How far the service is with ending.
+    pub phase: watch::Receiver<Phase>,
+    /// How long a call may take, if there is a limit.
+    pub max_deadline: Option<Duration>,
+    /// A permit for each call and stream of the service's own methods.
+    pub calls: Arc<Semaphore>,
+    /// How many permits there are, for the text of the refusal.
+    pub max_calls: usize,
 }
 
 impl<S> Layer<S> for GuardLayer {
@@ -71,19 +91,29 @@ where
         let span = tracing::info_span!("call", request_id = %id, %method);
         let started = Instant::now();
         let settings = self.settings.clone();
-        let call =
-            AssertUnwindSafe(settings.pool.clone().scope(self.inner.call(request))).catch_unwind();
+        let (place, mut ending) = match settings.admit(&request) {
+            Ok(admitted) => admitted,
+            Err(fault) => return Box::pin(settings.turn_away(fault, id, started).instrument(span)),
+        };
+        let pool = settings.pool.clone();
+        let call = AssertUnwindSafe(pool.clone().scope(self.inner.call(request))).catch_unwind();
         let answer = async move {
-            let mut response = match call.await {
+            let mut call = Box::pin(call);
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut call => outcome,
+                fault = poll_fn(|context| ending.poll(context)) => Ok(Ok(settings.refuse(fault))),
+            };
+            // What the call still does ends here.
+            drop(call);
+            let response = match outcome {
                 Ok(Ok(response)) => settings.explain(&method, response),
                 Ok(Err(never)) => match never {},
                 Err(panic) => settings.refuse(Fault::internal(&panic_text(panic.as_ref()))),
             };
-            if let Ok(id) = HeaderValue::from_str(&id) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
-            log(&response, started);
-            Ok(response)
+            let response = response
+                .map(|body| Body::new(Answer::new(body, ending, pool, settings.domain, place)));
+            Ok(finish(response, &id, started))
         };
         Box::pin(answer.instrument(span))
     }
@@ -124,9 +154,58 @@ impl GuardLayer {
         self.refuse(fault)
     }
 
+    /// Whether a call may run: its place among those that do, and what ends it early.
+    fn admit(
+        &self,
+        request: &Request<Body>,
+    ) -> Result<(Option<OwnedSemaphorePermit>, Ending), Fault> {
+        let phase = self.phase.clone();
+        if !request.uri().path().starts_with(OWN_METHODS) {
+            // Health and reflection answer at any time, and keep no service from ending.
+            return Ok((None, Ending::new(None, phase, Phase::Draining)));
+        }
+        if *phase.borrow() != Phase::Serving {
+            return Err(draining());
+        }
+        let deadline = deadline(request.headers(), self.max_deadline)?;
+        let place = Arc::clone(&self.calls).try_acquire_owned();
+        let place = place.map_err(|_| self.too_many())?;
+        Ok((Some(place), Ending::new(deadline, phase, Phase::Over)))
+    }
+
+    fn too_many(&self) -> Fault {
+        let most = self.max_calls.to_string();
+        Fault::new(
+            Code::ResourceExhausted,
+            ErrorReason::TooManyCalls,
+            format!("{most} calls and streams run, and no more may; try again a little later"),
+        )
+        .with("max_calls", most)
+        .retry_after(RETRY_AFTER)
+    }
+
+    /// Answers a call that does not run.
+    async fn turn_away(
+        self,
+        fault: Fault,
+        id: String,
+        started: Instant,
+    ) -> Result<Response<Body>, Infallible> {
+        Ok(finish(self.refuse(fault), &id, started))
+    }
+
     fn refuse(&self, fault: Fault) -> Response<Body> {
         fault.into_status(self.domain).into_http()
     }
+}
+
+/// Marks the answer with the request ID and logs it.
+fn finish(mut response: Response<Body>, id: &str, started: Instant) -> Response<Body> {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    log(&response, started);
+    response
 }
 
 /// The caller's request ID if it is a sane one, else a new one.
@@ -158,3 +237,6 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("without a text"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,17 @@
 //! [`plain`] is the part that `domain/` modules may use: values in, values out, no transport,
 //! no store, no clock.
 
+mod answer;
 pub mod check;
 pub mod compute;
 pub mod config;
 pub mod consistency;
+pub mod deadline;
 pub mod fault;
 pub mod filter;
 pub mod guard;
 pub mod jobs;
+pub mod limits;
 pub mod name;
 pub mod page;
 pub mod plain;

@@ -106,6 +106,11 @@ impl Pool {
         POOL.scope(self, future)
     }
 
+    /// Calls `work` such that [`Pool::current`] finds this pool in it.
+    pub(crate) fn within<T>(self, work: impl FnOnce() -> T) -> T {
+        POOL.sync_scope(self, work)
+    }
+
     /// The pool of the server whose call or job this is.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{self, Action, EXIT_USAGE, Early, Setting, Values},
+    limits::Limits,
     pool::PoolSettings,
     server::{ServeError, signals},
     store::StoreOptions,
@@ -53,6 +54,8 @@ pub struct Config {
     pub drain: Duration,
     /// The threads that computations share.
     pub compute: PoolSettings,
+    /// What callers may ask for at most.
+    pub limits: Limits,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which events are logged.
@@ -72,6 +75,7 @@ impl Config {
                 threads: 2,
                 queue: 64,
             },
+            limits: Limits::default(),
             log_format: LogFormat::Pretty,
             log_filter: "warn".to_owned(),
         }
@@ -79,7 +83,7 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 8] {
+    pub fn settings(program: &Program) -> [Setting; 11] {
         [
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
@@ -103,6 +107,21 @@ impl Config {
                 "64",
                 "computations of calls that wait for a thread, 0 to 100000",
             ),
+            Setting::new(
+                "max-deadline-seconds",
+                "3600",
+                "most time of a call or stream, 0 (no limit) to 604800",
+            ),
+            Setting::new(
+                "max-calls",
+                "1024",
+                "calls and streams that run at a time, 1 to 1000000",
+            ),
+            Setting::new(
+                "max-streams-per-connection",
+                "256",
+                "calls and streams of one connection that run at a time, 1 to 100000",
+            ),
             Setting::new("log-format", "pretty", "pretty or json"),
             Setting::new(
                 "log-filter",
@@ -125,6 +144,9 @@ impl Config {
         let drain = values.take_if("drain-seconds", within(0, 3600));
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
+        let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));
+        let max_calls = values.take_if("max-calls", within(1, 1_000_000));
+        let max_streams = values.take_if("max-streams-per-connection", within(1, 100_000));
         let log_format = values.take("log-format");
         let log_filter =
             values.take_if::<String>("log-filter", |text| telemetry::check_filter(text));
@@ -138,6 +160,14 @@ impl Config {
             compute: PoolSettings {
                 threads: threads.ok_or_else(missing)?,
                 queue: queue.ok_or_else(missing)?,
+            },
+            limits: Limits {
+                max_deadline: match max_deadline.ok_or_else(missing)? {
+                    0 => None,
+                    seconds => Some(Duration::from_secs(seconds)),
+                },
+                max_calls: max_calls.ok_or_else(missing)?,
+                max_streams: max_streams.ok_or_else(missing)?,
             },
             log_format,
             log_filter: log_filter.ok_or_else(missing)?,

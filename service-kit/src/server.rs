@@ -3,7 +3,10 @@
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
@@ -11,7 +14,9 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    deadline::Phase,
     guard::GuardLayer,
+    limits::Limits,
     pool::{Pool, PoolSettings},
     slot::StoreSlot,
     store::{Health as StoreHealth, Store, StoreError, StoreOptions},
@@ -20,6 +25,14 @@ use crate::{
 /// Most bytes of a request message, unless a method says otherwise.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Most bytes of the headers of a request.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How often a quiet connection is asked whether its caller still is there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the caller may take to say so.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long callers may take to read that their calls were cut off at the end.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// How long computations may take to stop once nobody waits for them. They look every few
 /// milliseconds.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -61,6 +74,8 @@ pub struct Settings {
     pub drain: Duration,
     /// The threads that computations share.
     pub compute: PoolSettings,
+    /// What callers may ask for at most.
+    pub limits: Limits,
 }
 
 /// Serves `routes` until `shutdown` ends, then drains and closes the store.
@@ -88,7 +103,7 @@ pub async fn serve(
     let routes = reflection(routes.add_service(health), settings.descriptors)?;
 
     let pool = Pool::new(settings.compute)?;
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(Phase::Serving);
     let transport = tokio::spawn(transport(&settings, listener, routes, &pool, stopped));
     let store = open(settings.data_dir, settings.store).await?;
     slot.fill(store.clone());
@@ -100,8 +115,8 @@ pub async fn serve(
     until_stopped_or_failed(shutdown, &store, &health_of).await;
     health_of.set(ServingStatus::NotServing).await;
     tracing::info!(seconds = settings.drain.as_secs_f64(), "draining");
-    stop.send_replace(true);
-    let drained = drain(transport, settings.drain).await;
+    stop.send_replace(Phase::Draining);
+    let drained = drain(transport, settings.drain, &stop).await;
     if !pool.idle(STOP_LIMIT).await {
         tracing::warn!("a computation did not stop; the store is closed under it");
     }
@@ -143,22 +158,31 @@ fn transport(
     listener: TcpListener,
     routes: Routes,
     pool: &Pool,
-    mut stopped: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static {
     // Small answers must not wait for the next packet; tonic's own option is not applied to
     // listeners that are handed over.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let limits = settings.limits;
     let guard = GuardLayer {
         domain: settings.domain,
         max_message_bytes: MAX_MESSAGE_BYTES,
         pool: pool.clone(),
+        phase: phase.clone(),
+        max_deadline: limits.max_deadline,
+        calls: Arc::new(Semaphore::new(limits.max_calls)),
+        max_calls: limits.max_calls,
     };
     Server::builder()
+        .max_concurrent_streams(limits.max_streams)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(guard)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move {
             // The sender goes away only with the whole service, which is a reason to stop too.
-            drop(stopped.wait_for(|stop| *stop).await);
+            drop(phase.wait_for(|phase| *phase != Phase::Serving).await);
         })
 }
 
@@ -199,11 +223,19 @@ async fn failure(store: &Store) -> String {
 async fn drain(
     mut transport: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     limit: Duration,
+    phase: &watch::Sender<Phase>,
 ) -> Result<(), ServeError> {
-    match tokio::time::timeout(limit, &mut transport).await {
-        Ok(ended) => Ok(ended.map_err(io::Error::other)??),
+    let ended = match tokio::time::timeout(limit, &mut transport).await {
+        Ok(ended) => Ok(ended),
         Err(_) => {
             tracing::warn!("calls were still in flight at the end of the drain time");
+            phase.send_replace(Phase::Over);
+            tokio::time::timeout(ANSWER_LIMIT, &mut transport).await
+        }
+    };
+    match ended {
+        Ok(ended) => Ok(ended.map_err(io::Error::other)??),
+        Err(_) => {
             transport.abort();
             Ok(())
         }

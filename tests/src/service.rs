@@ -100,8 +100,16 @@ impl<K: Kind> Running<K> {
     /// # Errors
     /// Why it ended instead.
     pub async fn start(dir: &Path) -> Outcome<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        Self::start_on(dir, listener).await
+        Self::start_with(Config::local(dir.to_owned())).await
+    }
+
+    /// As [`Running::start`], with a configuration of its own.
+    ///
+    /// # Errors
+    /// Why it ended instead.
+    pub async fn start_with(config: Config) -> Outcome<Self> {
+        let listener = TcpListener::bind(config.listen).await?;
+        Self::start_as(config, listener).await
     }
 
     /// As [`Running::start`], on a listener that is handed over.
@@ -109,9 +117,12 @@ impl<K: Kind> Running<K> {
     /// # Errors
     /// Why it ended instead.
     pub async fn start_on(dir: &Path, listener: TcpListener) -> Outcome<Self> {
+        Self::start_as(Config::local(dir.to_owned()), listener).await
+    }
+
+    async fn start_as(config: Config, listener: TcpListener) -> Outcome<Self> {
         let address = listener.local_addr()?;
         let (stop, shutdown) = oneshot::channel();
-        let config = Config::local(dir.to_owned());
         let mut served = tokio::spawn(K::serve(config, listener, shutdown));
         let ready = async {
             let channel = connect(address).await?;

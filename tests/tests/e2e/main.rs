@@ -14,6 +14,7 @@ mod bad_input;
 mod bad_market;
 mod bad_queries;
 mod consistency;
+mod deadlines;
 mod edition_life;
 mod exactly_once;
 mod forecast_life;

@@ -1,0 +1,148 @@
+//! A call that takes too long, one too many, one whose caller leaves, and one that outlives the
+//! service: each is told why, and the thread that computed for it is free again.
+
+use std::time::Duration;
+
+use almanac_proto::forecast::v1::{
+    self as pb, forecast_service_client::ForecastServiceClient,
+    solve_published_figures_request::Structure,
+};
+use almanac_service_kit::{limits::Limits, pool::PoolSettings, run::Config};
+use almanac_tests::{
+    refusal::Refusal,
+    service::{Forecast, Running},
+    wire,
+};
+use tempfile::TempDir;
+use tonic::{Code, Response, Status, transport::Channel};
+
+use crate::support::refused;
+
+type Client = ForecastServiceClient<Channel>;
+
+/// One thread for calls and no queue, changed by the story.
+async fn start(change: impl FnOnce(&mut Config)) -> (Running<Forecast>, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let mut config = Config::local(dir.path().to_owned());
+    config.compute = PoolSettings {
+        threads: 1,
+        queue: 0,
+    };
+    change(&mut config);
+    (Running::start_with(config).await.unwrap(), dir)
+}
+
+/// A question about `regions` regions: their sum and the growth of each.
+fn question(regions: usize) -> pb::SolvePublishedFiguresRequest {
+    let ids: Vec<String> = (0..regions).map(|number| format!("r{number}")).collect();
+    let mut members = vec![wire::member("world", "", "World")];
+    members.extend(ids.iter().map(|id| wire::member(id, "world", id)));
+    let span = ("2023", "2028");
+    let mut figures = vec![
+        wire::value_figure("base", "world", span.0, wire::exact("1000")),
+        wire::value_figure("end", "world", span.1, wire::exact("2000")),
+    ];
+    figures.extend(ids.iter().enumerate().map(|(number, id)| {
+        let percent = (20 + 7 * number % 400).to_string();
+        wire::growth_figure(id, id, span, wire::exact(&percent))
+    }));
+    let dimensions = wire::market("", "", members).dimensions;
+    pb::SolvePublishedFiguresRequest {
+        structure: Some(Structure::Dimensions(pb::Dimensions { dimensions })),
+        figures,
+        nonnegative: Some(true),
+        ..Default::default()
+    }
+}
+
+/// A question that takes far longer than a test waits, and one that takes no time.
+const LONG: usize = 149;
+const SHORT: usize = 2;
+
+async fn ask(
+    mut client: Client,
+    regions: usize,
+) -> Result<Response<pb::SolvePublishedFiguresResponse>, Status> {
+    client.solve_published_figures(question(regions)).await
+}
+
+/// Asks until the long question is in the way.
+async fn until_refused(client: &Client) -> Refusal {
+    loop {
+        match ask(client.clone(), SHORT).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(status) => return Refusal::from(&status),
+        }
+    }
+}
+
+/// Asks until nothing is in the way; anything but a place that is taken is a failure.
+async fn until_answered(client: &Client) {
+    while let Err(status) = ask(client.clone(), SHORT).await {
+        assert_eq!(Refusal::from(&status).reason, "COMPUTE_BUSY");
+    }
+}
+
+#[tokio::test]
+async fn a_computation_ends_at_its_deadline_and_leaves_its_thread() {
+    let most = Duration::from_secs(2);
+    let (service, _dir) = start(|config| {
+        config.compute.queue = 1;
+        config.limits.max_deadline = Some(most);
+    })
+    .await;
+    let late = ask(service.client(), LONG).await;
+    refused(late, Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "");
+    // There is one thread, so this answer says that the long computation has left it.
+    ask(service.client(), SHORT).await.unwrap();
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_frees_the_thread() {
+    let (service, _dir) = start(|_| ()).await;
+    let client = service.client();
+    let long = tokio::spawn(ask(client.clone(), LONG));
+    let refusal = until_refused(&client).await;
+    assert_eq!(refusal.code, Code::ResourceExhausted);
+    assert_eq!(refusal.reason, "COMPUTE_BUSY");
+    assert_eq!(refusal.metadata["compute_threads"], "1");
+    assert_eq!(refusal.metadata["compute_queue"], "0");
+    long.abort();
+    until_answered(&client).await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_told_how_many_there_may_be() {
+    let (service, _dir) = start(|config| {
+        config.limits = Limits {
+            max_calls: 1,
+            ..Limits::default()
+        };
+    })
+    .await;
+    let client = service.client();
+    let long = tokio::spawn(ask(client.clone(), LONG));
+    let refusal = until_refused(&client).await;
+    assert_eq!(refusal.code, Code::ResourceExhausted);
+    assert_eq!(refusal.reason, "TOO_MANY_CALLS");
+    assert_eq!(refusal.metadata["max_calls"], "1");
+    long.abort();
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_outlives_the_drain_is_cut_off_with_a_reason() {
+    let (service, _dir) = start(|config| config.drain = Duration::ZERO).await;
+    let client = service.client();
+    let long = tokio::spawn(ask(client.clone(), LONG));
+    until_refused(&client).await;
+    service.stop().await.unwrap();
+    refused(
+        long.await.unwrap(),
+        Code::Unavailable,
+        "SERVER_DRAINING",
+        "",
+    );
+}
