@@ -1,12 +1,7 @@
 //! A service in this process, on a loopback port of its own.
 
 use std::{
-    future::Future,
-    marker::PhantomData,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    pin::Pin,
-    time::Duration,
+    future::Future, marker::PhantomData, net::SocketAddr, path::Path, pin::Pin, time::Duration,
 };
 
 use almanac_proto::{
