@@ -148,7 +148,7 @@ async fn a_stream_ends_at_its_deadline_too() {
 #[tokio::test]
 async fn one_call_too_many_is_refused_and_a_dropped_one_frees_its_place() {
     let (layer, _tell) = layer(1);
-    let mut guarded = layer.layer(Inner(|| pending::<Answered>()));
+    let mut guarded = layer.layer(Inner(pending::<Answered>));
     let mut first = guarded.call(request(None));
     assert!(poll_once(&mut first).await.is_pending());
     let second = guarded.call(request(None)).await.unwrap();
