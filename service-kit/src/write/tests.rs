@@ -1,3 +1,5 @@
+//! Requests answered once, for a day.
+
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
