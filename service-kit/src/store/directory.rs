@@ -6,10 +6,13 @@
 //! ```text
 //! almanac-store 1
 //! incarnation 00112233445566778899aabbccddeeff
+//! restored 1234 ffeeddccbbaa99887766554433221100
 //! check 0011223344556677
 //! ```
 //!
-//! The check is the first eight bytes of the BLAKE3 hash of the two lines before it.
+//! There is a line `restored` for each time it was restored from a backup: the last revision in
+//! that, and the name of the store from there on. The check is the first eight bytes of the BLAKE3
+//! hash of the lines before it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -17,19 +20,22 @@ use std::path::{Path, PathBuf};
 
 use super::disk;
 use super::error::StoreError;
+use super::lineage::Lineage;
 use super::segment::HEADER;
 use super::table::hex;
+use super::time::Revision;
 
 /// The format that this release writes and the newest that it reads.
 const FORMAT: u32 = 1;
 const TITLE: &str = "almanac-store ";
+const RESTORED: &str = "restored ";
 
-/// A locked data directory.
+/// A data directory, locked but for reading beside the process that holds it.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) root: PathBuf,
     /// Unlocked when it is dropped.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Directory {
@@ -69,8 +75,16 @@ impl Directory {
             .map_err(io)?;
         Ok(Self {
             root: root.to_owned(),
-            _lock: lock,
+            _lock: Some(lock),
         })
+    }
+
+    /// The directory without its lock, for reading what no longer changes.
+    pub(super) fn beside(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            _lock: None,
+        }
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -89,12 +103,12 @@ impl Directory {
         self.root.join("index.sum")
     }
 
-    /// The incarnation of the store; `None` when there is no store here yet.
+    /// The lineage of the store; `None` when there is no store here yet.
     ///
     /// # Errors
     /// [`StoreError::NewerFormat`]; [`StoreError::Corrupt`] when the file is damaged, or absent
     /// beside data.
-    pub(super) fn incarnation(&self) -> Result<Option<[u8; 16]>, StoreError> {
+    pub(super) fn lineage(&self) -> Result<Option<Lineage>, StoreError> {
         match disk::read_if_present(&self.root.join("FORMAT"))? {
             Some(bytes) => parse(&bytes).map(Some),
             None if self.holds_data()? => Err(StoreError::corrupt(
@@ -106,8 +120,8 @@ impl Directory {
     }
 
     /// Makes the directory a store. Everything else must be in place and durable.
-    pub(super) fn write_format(&self, incarnation: &[u8; 16]) -> Result<(), StoreError> {
-        disk::write_atomically(&self.root.join("FORMAT"), render(incarnation).as_bytes())
+    pub(super) fn write_format(&self, lineage: &Lineage) -> Result<(), StoreError> {
+        disk::write_atomically(&self.root.join("FORMAT"), render(lineage).as_bytes())
     }
 
     /// Removes what a creation left that did not reach its end.
@@ -136,13 +150,17 @@ impl Directory {
     }
 }
 
-fn render(incarnation: &[u8; 16]) -> String {
-    let head = format!("{TITLE}{FORMAT}\nincarnation {}\n", hex(incarnation));
+fn render(lineage: &Lineage) -> String {
+    let incarnation = hex(&lineage.incarnation);
+    let mut head = format!("{TITLE}{FORMAT}\nincarnation {incarnation}\n");
+    for (last, name) in &lineage.restored {
+        head += &format!("{RESTORED}{} {}\n", last.get(), hex(name));
+    }
     let check = hex(&blake3::hash(head.as_bytes()).as_bytes()[..8]);
     format!("{head}check {check}\n")
 }
 
-fn parse(bytes: &[u8]) -> Result<[u8; 16], StoreError> {
+fn parse(bytes: &[u8]) -> Result<Lineage, StoreError> {
     let damaged = || StoreError::corrupt("FORMAT", "the file is damaged");
     let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
     let mut lines = text.lines();
@@ -158,12 +176,22 @@ fn parse(bytes: &[u8]) -> Result<[u8; 16], StoreError> {
     }
     let incarnation = lines
         .next()
-        .and_then(|line| line.strip_prefix("incarnation "))
-        .and_then(|digits| data_encoding::HEXLOWER.decode(digits.as_bytes()).ok())
-        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+        .and_then(|line| unhex(line.strip_prefix("incarnation ")?))
         .ok_or_else(damaged)?;
-    if render(&incarnation) != text {
+    let mut lineage = Lineage::new(incarnation);
+    for line in lines.map_while(|line| line.strip_prefix(RESTORED)) {
+        let (last, name) = line.split_once(' ').ok_or_else(damaged)?;
+        let last = last.parse().map_err(|_| damaged())?;
+        let name = unhex(name).ok_or_else(damaged)?;
+        lineage = lineage.restored_at(Revision::new(last), name);
+    }
+    if render(&lineage) != text {
         return Err(damaged());
     }
-    Ok(incarnation)
+    Ok(lineage)
+}
+
+fn unhex(digits: &str) -> Option<[u8; 16]> {
+    let bytes = data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }

@@ -116,6 +116,16 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreErr
     sync_parent(path)
 }
 
+/// Writes a file that is not there yet, durably but for its entry in the directory.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || {
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| StoreError::io(format!("write {}", name(path)), error))
+}
+
 /// Removes a file or a directory with all in it, durably, if it is there.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() {

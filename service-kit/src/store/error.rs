@@ -29,6 +29,12 @@ pub enum StoreError {
         /// The data directory.
         dir: PathBuf,
     },
+    /// A copy is to go where something is.
+    #[error("{} is not empty; name a directory that is empty or absent", dir.display())]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The data directory was written by a newer release.
     #[error("the store has format {found}; this release reads up to {supported}")]
     NewerFormat {

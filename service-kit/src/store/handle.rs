@@ -120,7 +120,7 @@ impl Store {
     /// A revision as the opaque text that callers are given.
     #[must_use]
     pub fn token(&self, revision: Revision) -> String {
-        token::encode(revision, &self.shared.incarnation)
+        token::encode(revision, &self.shared.lineage)
     }
 
     /// The revision of a token that this store has given out.
@@ -128,7 +128,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::RevisionUnknown`] for anything else.
     pub fn parse_token(&self, token: &str) -> Result<Revision, StoreError> {
-        token::decode(token, &self.shared.incarnation)
+        token::decode(token, &self.shared.lineage)
     }
 
     /// Runs a closure against the newest state and commits what it wrote. When this answers with

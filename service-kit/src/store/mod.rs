@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod backup;
 mod claims;
 mod committer;
 mod directory;
@@ -46,6 +47,7 @@ mod handle;
 mod high;
 mod index;
 mod key;
+mod lineage;
 mod log;
 mod open;
 mod options;
@@ -68,6 +70,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{CopyReport, backup, check, restore};
 pub use claims::Claim;
 pub use error::{StoreError, TransactError};
 pub use feed::Changes;

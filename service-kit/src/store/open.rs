@@ -9,6 +9,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::high::{self, Found, High, HighWriter};
 use super::index::{self, Index};
+use super::lineage::Lineage;
 use super::log::{Log, Tail};
 use super::options::StoreOptions;
 use super::queue::Queue;
@@ -30,8 +31,8 @@ pub(super) fn open(
     disk: &Arc<dyn Disk>,
 ) -> Result<Opened, StoreError> {
     let directory = Directory::lock(root, options.create)?;
-    let incarnation = match directory.incarnation()? {
-        Some(incarnation) => incarnation,
+    let lineage = match directory.lineage()? {
+        Some(lineage) => lineage,
         None if options.create => create(&directory, disk)?,
         None => {
             return Err(StoreError::Absent {
@@ -39,6 +40,7 @@ pub(super) fn open(
             });
         }
     };
+    let incarnation = lineage.incarnation;
     let log_dir = directory.log();
     let log = Log {
         dir: &log_dir,
@@ -60,7 +62,7 @@ pub(super) fn open(
         settle(&directory, incarnation, &found, tail, &options, disk)?;
     let engine = Index::complete(adopted, &directory, &log, &high, options.cache_bytes)?;
 
-    let shared = Arc::new(Shared::new(incarnation, log_dir, engine, high));
+    let shared = Arc::new(Shared::new(lineage, log_dir, engine, high));
     let queue = Arc::new(Queue::new(options.queue));
     let committer = Committer {
         shared: Arc::clone(&shared),
@@ -84,7 +86,7 @@ pub(super) fn open(
 }
 
 /// Makes an empty store. `FORMAT` comes last: a crash before it leaves nothing that counts.
-fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<[u8; 16], StoreError> {
+fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreError> {
     let incarnation = uuid::Uuid::new_v4().into_bytes();
     directory.clear()?;
     super::disk::create_dir(&directory.log())?;
@@ -98,8 +100,9 @@ fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<[u8; 16], Store
     };
     HighWriter::open(&directory.high(), incarnation, &**disk, &high, false)?;
     super::disk::sync_dir(&directory.root)?;
-    directory.write_format(&incarnation)?;
-    Ok(incarnation)
+    let lineage = Lineage::new(incarnation);
+    directory.write_format(&lineage)?;
+    Ok(lineage)
 }
 
 /// Makes sure that all acknowledged commits are in the log; what lies after them.

@@ -11,6 +11,7 @@ use super::entry::{self, Encoded};
 use super::error::StoreError;
 use super::feed::Feed;
 use super::high::High;
+use super::lineage::Lineage;
 use super::time::{CommitTime, Revision};
 
 /// Whether the store takes writes.
@@ -45,7 +46,7 @@ pub(super) enum RawError {
 }
 
 pub(super) struct Shared {
-    pub(super) incarnation: [u8; 16],
+    pub(super) lineage: Lineage,
     pub(super) log: PathBuf,
     /// What the commits since the start wrote.
     pub(super) feed: Feed,
@@ -55,14 +56,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        incarnation: [u8; 16],
-        log: PathBuf,
-        engine: Box<dyn Engine>,
-        high: High,
-    ) -> Self {
+    pub(super) fn new(lineage: Lineage, log: PathBuf, engine: Box<dyn Engine>, high: High) -> Self {
         Self {
-            incarnation,
+            lineage,
             log,
             feed: Feed::new(high.tip.revision),
             engine: RwLock::new(Some(engine)),

@@ -1,46 +1,48 @@
 //! Revisions as opaque tokens.
 //!
-//! base64url of: 1, revision (u64 BE), 12 bytes of BLAKE3 over the incarnation and these
-//! nine. A token of another store, or of this one under another incarnation, does not check.
+//! base64url of: 1, revision (u64 BE), 12 bytes of BLAKE3 over the name of the store that made the
+//! commit and these nine. A token of another store, or from after a backup, does not check.
 
 use data_encoding::BASE64URL_NOPAD;
 
 use super::error::StoreError;
+use super::lineage::Lineage;
 use super::time::Revision;
 
 const VERSION: u8 = 1;
 const BODY: usize = 9;
 const CHECK: usize = 12;
 
-pub(super) fn encode(revision: Revision, incarnation: &[u8; 16]) -> String {
+pub(super) fn encode(revision: Revision, lineage: &Lineage) -> String {
     let mut bytes = [0; BODY + CHECK];
     bytes[0] = VERSION;
     bytes[1..BODY].copy_from_slice(&revision.get().to_be_bytes());
-    let check = check(&bytes[..BODY], incarnation);
+    let check = check(&bytes[..BODY], lineage.of(revision));
     bytes[BODY..].copy_from_slice(&check);
     BASE64URL_NOPAD.encode(&bytes)
 }
 
 /// # Errors
-/// [`StoreError::RevisionUnknown`] for whatever is not a token of this incarnation.
-pub(super) fn decode(token: &str, incarnation: &[u8; 16]) -> Result<Revision, StoreError> {
+/// [`StoreError::RevisionUnknown`] for whatever is not a token of this store.
+pub(super) fn decode(token: &str, lineage: &Lineage) -> Result<Revision, StoreError> {
     let unknown = || StoreError::RevisionUnknown;
     let bytes = BASE64URL_NOPAD
         .decode(token.as_bytes())
         .map_err(|_| unknown())?;
     let bytes: [u8; BODY + CHECK] = bytes.try_into().map_err(|_| unknown())?;
     let (body, found) = bytes.split_at(BODY);
-    if body[0] != VERSION || check(body, incarnation)[..] != *found {
-        return Err(unknown());
-    }
     let mut revision = [0; 8];
     revision.copy_from_slice(&body[1..]);
-    Ok(Revision::new(u64::from_be_bytes(revision)))
+    let revision = Revision::new(u64::from_be_bytes(revision));
+    if body[0] != VERSION || check(body, lineage.of(revision))[..] != *found {
+        return Err(unknown());
+    }
+    Ok(revision)
 }
 
-fn check(body: &[u8], incarnation: &[u8; 16]) -> [u8; CHECK] {
+fn check(body: &[u8], store: &[u8; 16]) -> [u8; CHECK] {
     let mut hasher = blake3::Hasher::new_derive_key("almanac-service-kit store revision token 1");
-    hasher.update(incarnation);
+    hasher.update(store);
     hasher.update(body);
     let mut check = [0; CHECK];
     hasher.finalize_xof().fill(&mut check);

@@ -26,7 +26,7 @@ pub(super) fn verify(shared: &Arc<Shared>) -> Result<VerifyReport, StoreError> {
     let high = shared.published();
     let log = Log {
         dir: &shared.log,
-        incarnation: shared.incarnation,
+        incarnation: shared.lineage.incarnation,
     };
     let (mut pairs, mut set, mut log_bytes) = (0, SetHash::default(), 0);
     let mut commit_pairs = Vec::new();

@@ -3,6 +3,7 @@
 use super::support::CITIES;
 use crate::store::entry::{self, Head, SetHash, Write};
 use crate::store::high::{self, High, HighWriter};
+use crate::store::lineage::Lineage;
 use crate::store::segment::{self, Position};
 use crate::store::table::hex;
 use crate::store::time::{CommitTime, Revision};
@@ -106,7 +107,10 @@ fn the_high_water_mark() {
 
 #[test]
 fn tokens() {
-    assert_eq!(token::encode(Revision::new(1), &INCARNATION), TOKEN);
+    assert_eq!(
+        token::encode(Revision::new(1), &Lineage::new(INCARNATION)),
+        TOKEN
+    );
 }
 
 #[test]

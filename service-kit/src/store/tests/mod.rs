@@ -1,5 +1,6 @@
 //! Tests of the store.
 
+mod backup;
 mod basics;
 mod bytes;
 mod concurrency;

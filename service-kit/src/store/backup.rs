@@ -1,0 +1,182 @@
+//! Copies of a store: taken while it runs or stands still, checked, and brought back.
+//!
+//! A copy is a data directory without an index: `FORMAT`, `HIGH` and the log up to the last
+//! acknowledged commit. Every byte of it lies under the checksums of those files, and `FORMAT` is
+//! written last, so that a copy that was cut short is not one.
+
+use std::fs;
+use std::path::Path;
+
+use super::directory::Directory;
+use super::disk::{self, SystemDisk};
+use super::error::StoreError;
+use super::high::{self, High, HighWriter};
+use super::lineage::Lineage;
+use super::log::Log;
+use super::open::check_log;
+use super::segment;
+use super::time::{CommitTime, Revision};
+
+/// How often a mark that is being written is read again before the older one is taken.
+const READINGS: usize = 100;
+
+/// What a copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyReport {
+    /// The last commit in it.
+    pub revision: Revision,
+    /// When that was committed.
+    pub time: CommitTime,
+    /// Segments of the log.
+    pub segments: u64,
+    /// Bytes of the log.
+    pub bytes: u64,
+}
+
+/// Copies the store in `from` to `to`, which is absent or empty. Another process may have the
+/// store open and go on writing: the copy has everything acknowledged before this began.
+///
+/// Reads the log twice and writes it once; blocks for as long as that takes.
+///
+/// # Errors
+/// [`StoreError::Absent`], [`StoreError::NotEmpty`], [`StoreError::Corrupt`] for either side,
+/// [`StoreError::Io`].
+pub fn backup(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
+    let source = match Directory::lock(from, false) {
+        // Beside the process that holds it: what it has acknowledged no longer changes.
+        Err(StoreError::InUse { .. }) => Source::open(Directory::beside(from), false)?,
+        locked => Source::open(locked?, true)?,
+    };
+    source.copy(to, &source.lineage)
+}
+
+/// Makes a store in `to`, which is absent or empty, from a backup. It goes on as a store of its
+/// own: tokens of revisions in the backup hold, those of later ones are refused.
+///
+/// # Errors
+/// As [`backup`].
+pub fn restore(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
+    let source = Source::open(Directory::beside(from), false)?;
+    let name = uuid::Uuid::new_v4().into_bytes();
+    let lineage = source.lineage.clone();
+    source.copy(to, &lineage.restored_at(source.end.tip.revision, name))
+}
+
+/// Checks every byte of a backup, or of the log of a store that no process has open, and changes
+/// nothing.
+///
+/// # Errors
+/// [`StoreError::Absent`], [`StoreError::Corrupt`] with the file, offset and revision.
+pub fn check(dir: &Path) -> Result<CopyReport, StoreError> {
+    let source = Source::open(Directory::beside(dir), true)?;
+    source.check(&source.directory.log())?;
+    source.report()
+}
+
+struct Source {
+    directory: Directory,
+    lineage: Lineage,
+    end: High,
+}
+
+impl Source {
+    /// `still`: nobody writes, so that whole commits after the mark count as well.
+    fn open(directory: Directory, still: bool) -> Result<Self, StoreError> {
+        let absent = || StoreError::Absent {
+            dir: directory.root.clone(),
+        };
+        let lineage = directory.lineage()?.ok_or_else(absent)?;
+        let read = || high::read(&directory.high(), &lineage.incarnation);
+        let mut found = read()?;
+        for _ in 0..READINGS {
+            if still || !found.damaged {
+                break;
+            }
+            found = read()?;
+        }
+        let dir = directory.log();
+        let log = Log {
+            dir: &dir,
+            incarnation: lineage.incarnation,
+        };
+        let end = if still {
+            check_log(&log, &found)?.end
+        } else {
+            let end = (&found.high.tip, found.high.position);
+            log.walk(Revision::ZERO, end, &mut |_| Ok(()))?;
+            found.high
+        };
+        Ok(Self {
+            directory,
+            lineage,
+            end,
+        })
+    }
+
+    fn copy(&self, to: &Path, lineage: &Lineage) -> Result<CopyReport, StoreError> {
+        disk::create_dir(to)?;
+        let io = |error| StoreError::io(format!("list {}", to.display()), error);
+        if fs::read_dir(to).map_err(io)?.next().is_some() {
+            return Err(StoreError::NotEmpty { dir: to.to_owned() });
+        }
+        let target = Directory::lock(to, true)?;
+        disk::create_dir(&target.log())?;
+        for number in 1..=self.end.position.segment {
+            let path = segment::path(&target.log(), number);
+            disk::write_new(&path, &self.segment(number)?)?;
+        }
+        disk::sync_dir(&target.log())?;
+        self.check(&target.log())?;
+        let name = lineage.incarnation;
+        HighWriter::open(&target.high(), name, &SystemDisk, &self.end, false)?;
+        disk::sync_dir(to)?;
+        target.write_format(lineage)?;
+        self.report()
+    }
+
+    /// The bytes of a segment, up to the end.
+    fn segment(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        let path = segment::path(&self.directory.log(), number);
+        let missing = || StoreError::corrupt(disk::name(&path), "the segment is missing");
+        let mut bytes = disk::read_if_present(&path)?.ok_or_else(missing)?;
+        if number == self.end.position.segment {
+            let end = usize::try_from(self.end.position.offset).unwrap_or(usize::MAX);
+            bytes.truncate(end);
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the log in `dir` leads to the end.
+    fn check(&self, dir: &Path) -> Result<(), StoreError> {
+        let log = Log {
+            dir,
+            incarnation: self.lineage.incarnation,
+        };
+        let end = (&self.end.tip, self.end.position);
+        log.walk(Revision::ZERO, end, &mut |frame| {
+            let writes = frame.writes().map(|_| ());
+            writes.map_err(|error| {
+                StoreError::corrupt(
+                    format!("log, revision {}", frame.tip.revision),
+                    error.text(),
+                )
+            })
+        })
+    }
+
+    fn report(&self) -> Result<CopyReport, StoreError> {
+        let mut bytes = self.end.position.offset;
+        for number in 1..self.end.position.segment {
+            let path = segment::path(&self.directory.log(), number);
+            let length = fs::metadata(&path).map(|data| data.len());
+            bytes += length
+                .map_err(|error| StoreError::io(format!("measure {}", disk::name(&path)), error))?;
+        }
+        Ok(CopyReport {
+            revision: self.end.tip.revision,
+            time: self.end.tip.time,
+            segments: self.end.position.segment,
+            bytes,
+        })
+    }
+}
