@@ -4,7 +4,12 @@
 //! `--data-dir`, the variable `ALMANAC_DATA_DIR` and the key `data-dir` of the file named by
 //! `--config` or `ALMANAC_CONFIG`. Every fault is found before anything is answered.
 
-use std::{collections::BTreeMap, fmt::Display, path::Path, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::{Arg, ArgAction, Command};
 
@@ -44,7 +49,7 @@ impl Setting {
 }
 
 /// What the command line asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Serve until told to stop.
     Serve,
@@ -52,6 +57,12 @@ pub enum Action {
     Healthcheck,
     /// Print the configuration, secrets redacted.
     PrintConfig,
+    /// Check every byte of the store.
+    Verify,
+    /// Copy the store to this directory, while it serves or not.
+    Backup(PathBuf),
+    /// Make the store from the backup in this directory.
+    Restore(PathBuf),
 }
 
 /// What the command line parser answers instead of values.
@@ -130,6 +141,9 @@ pub fn gather(
     values.warn_of_unknown(settings, environment);
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("healthcheck") => Action::Healthcheck,
+        Some("verify") => Action::Verify,
+        Some("backup") => Action::Backup(values.place("backup", "to", flag("to"))),
+        Some("restore") => Action::Restore(values.place("restore", "from", flag("from"))),
         _ if matches.get_flag("print-config") => Action::PrintConfig,
         _ => Action::Serve,
     };
@@ -141,9 +155,25 @@ fn command(name: &'static str, version: &'static str, settings: &[Setting]) -> C
         .version(version)
         .arg(
             Arg::new("action")
-                .value_parser(["serve", "healthcheck"])
+                .value_parser(["serve", "healthcheck", "verify", "backup", "restore"])
                 .default_value("serve")
-                .help("serve, or ask a running service for its health"),
+                .help(
+                    "serve; healthcheck: ask a running service; verify: check the store, which \
+                     nobody has open; backup: copy the store, also of a running service; restore: \
+                     make the store from a backup",
+                ),
+        )
+        .arg(
+            Arg::new("to")
+                .long("to")
+                .value_name("DIR")
+                .help("backup: where to, a directory that is absent or empty"),
+        )
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("DIR")
+                .help("restore: the backup; the data directory is absent or empty"),
         )
         .arg(
             Arg::new("config")
@@ -174,6 +204,14 @@ fn command(name: &'static str, version: &'static str, settings: &[Setting]) -> C
 }
 
 impl Values {
+    /// The directory that an action needs; notes the fault where it is not given.
+    fn place(&mut self, action: &str, key: &str, given: Option<String>) -> PathBuf {
+        if given.is_none() {
+            self.faults.push(format!("{action} needs --{key} DIR"));
+        }
+        given.unwrap_or_default().into()
+    }
+
     /// The parsed value of a setting that has a default; notes the fault and gives `T`'s
     /// default where it cannot be parsed.
     pub fn take<T: FromStr<Err: Display> + Default>(&mut self, key: &str) -> T {

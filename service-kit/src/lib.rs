@@ -25,4 +25,5 @@ pub mod slot;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+mod upkeep;
 pub mod write;

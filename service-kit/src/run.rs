@@ -21,6 +21,7 @@ use crate::{
     server::{ServeError, signals},
     store::StoreOptions,
     telemetry::{self, LogFormat},
+    upkeep,
 };
 
 /// How long a health check may take.
@@ -230,6 +231,15 @@ where
     };
     if action == Action::PrintConfig {
         return say(&values.print(), ExitCode::SUCCESS);
+    }
+    if let Some(kept) = upkeep::run(&action, &config.data_dir, config.store()) {
+        return match kept {
+            Ok(text) => say(&text, ExitCode::SUCCESS),
+            Err(error) => {
+                complain(program.name, &error);
+                ExitCode::from(upkeep::exit_code(&error))
+            }
+        };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -28,4 +28,5 @@ mod published_figures;
 mod python;
 mod standard_methods;
 mod support;
+mod upkeep;
 mod world_cities;
