@@ -19,6 +19,7 @@ use std::{future::Future, sync::Arc};
 use almanac_proto::forecast::DESCRIPTORS;
 pub use almanac_service_kit::run::Config;
 use almanac_service_kit::{
+    import::Imports,
     jobs::Jobs,
     run::Program,
     server::{self, ServeError, Settings},
@@ -53,7 +54,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let slot = Arc::new(StoreSlot::default());
     let jobs = Jobs::default();
-    let routes = grpc::routes(Arc::clone(&slot), jobs.clone());
+    let imports = Imports::default();
+    let routes = grpc::routes(Arc::clone(&slot), jobs.clone(), imports.clone());
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,
@@ -68,6 +70,7 @@ pub async fn serve(
     let shutdown = async move {
         shutdown.await;
         ending.shut_down();
+        imports.shut_down();
     };
     let start = async |store| {
         let resumed = grpc::jobs::resume(&store, &jobs).await;

@@ -5,10 +5,17 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use almanac_proto::ranking::v1::{self as pb, ranking_service_server::RankingService};
-use almanac_service_kit::{fault::Fault, jobs::Jobs, slot::StoreSlot, store::Store};
-use tonic::{Request, Response, Status};
+use almanac_service_kit::{
+    fault::Fault,
+    import::{self, Answers, Imports},
+    jobs::Jobs,
+    slot::StoreSlot,
+    store::Store,
+};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::DOMAIN;
+use observations::Observations;
 
 pub mod datasets;
 pub mod edition_jobs;
@@ -28,6 +35,8 @@ pub struct App {
     slot: Arc<StoreSlot>,
     /// Editions that are being created.
     pub jobs: Jobs,
+    /// Imports that run.
+    pub imports: Imports,
 }
 
 impl App {
@@ -37,6 +46,7 @@ impl App {
         Self {
             slot,
             jobs: Jobs::default(),
+            imports: Imports::default(),
         }
     }
 
@@ -73,6 +83,28 @@ macro_rules! methods {
 }
 
 impl RankingService for App {
+    type ImportObservationsStream = Answers<pb::ImportObservationsResponse>;
+
+    fn import_observations<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<Streaming<pb::ImportObservationsRequest>>,
+    ) -> Answer<'async_trait, Self::ImportObservationsStream>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let app = self.clone();
+        Box::pin(async move {
+            let store = app.store().map_err(|fault| fault.into_status(DOMAIN))?;
+            let answers = import::serve::<Observations, _>(
+                app.imports.clone(),
+                store.clone(),
+                request.into_inner(),
+            );
+            Ok(Response::new(answers))
+        })
+    }
+
     methods! {
         create_dataset(CreateDatasetRequest) -> pb::Dataset = datasets::create;
         get_dataset(GetDatasetRequest) -> pb::Dataset = datasets::get;

@@ -53,11 +53,12 @@ pub async fn serve(
         compute: config.compute,
         limits: config.limits,
     };
-    let jobs = app.jobs.clone();
+    let (jobs, imports) = (app.jobs.clone(), app.imports.clone());
     let shutdown = async move {
         shutdown.await;
         // What is not finished is resumed by the next start.
         jobs.shut_down();
+        imports.shut_down();
     };
     let resume =
         async |store| grpc::edition_jobs::resume(&app, &store).map_err(|f| f.message().to_owned());

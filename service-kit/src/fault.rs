@@ -248,6 +248,17 @@ impl Violations {
             .get_or_insert_with(|| Fault::unsupported(field, what));
     }
 
+    /// Takes over what others were found.
+    pub fn absorb(&mut self, others: Self) {
+        let untold = others.total - others.kept.len();
+        for violation in others.kept {
+            self.push_named(violation.field, violation.reason, violation.description);
+        }
+        self.total += untold;
+        self.mixed |= others.mixed;
+        self.unsupported = self.unsupported.take().or(others.unsupported);
+    }
+
     /// Whether nothing is wrong so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {

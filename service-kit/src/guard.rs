@@ -128,28 +128,14 @@ impl GuardLayer {
         if !status.details().is_empty() {
             return response;
         }
-        let text = status.message();
-        let fault = match status.code() {
-            Code::OutOfRange if text.contains("message length too large") => Fault::new(
-                Code::ResourceExhausted,
-                ErrorReason::MessageTooLarge,
-                format!(
-                    "the request message is larger than {} bytes; split it",
-                    self.max_message_bytes
-                ),
-            )
-            .with("limit_bytes", self.max_message_bytes.to_string()),
-            Code::Internal if text.contains("decode") => Fault::new(
-                Code::InvalidArgument,
-                ErrorReason::MessageMalformed,
-                "the bytes are not a message of the method's request type",
-            ),
-            Code::Unimplemented => Fault::new(
+        let fault = match transport_fault(&status, self.max_message_bytes) {
+            Some(fault) => fault,
+            None if status.code() == Code::Unimplemented => Fault::new(
                 Code::Unimplemented,
                 ErrorReason::MethodUnknown,
                 format!("there is no method {method}; reflection lists those there are"),
             ),
-            _ => return response,
+            None => return response,
         };
         self.refuse(fault)
     }
@@ -206,6 +192,24 @@ fn finish(mut response: Response<Body>, id: &str, started: Instant) -> Response<
     }
     log(&response, started);
     response
+}
+
+/// What a message that could not be read is answered; none for other errors of the transport.
+pub(crate) fn transport_fault(status: &Status, limit: usize) -> Option<Fault> {
+    let text = status.message();
+    match status.code() {
+        Code::OutOfRange if text.contains("message length too large") => {
+            let text = format!("the request message is larger than {limit} bytes; split it");
+            let fault = Fault::new(Code::ResourceExhausted, ErrorReason::MessageTooLarge, text);
+            Some(fault.with("limit_bytes", limit.to_string()))
+        }
+        Code::Internal if text.contains("decode") => Some(Fault::new(
+            Code::InvalidArgument,
+            ErrorReason::MessageMalformed,
+            "the bytes are not a message of the method's request type",
+        )),
+        _ => None,
+    }
 }
 
 /// The caller's request ID if it is a sane one, else a new one.

@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod fault;
 pub mod filter;
 pub mod guard;
+pub mod import;
 pub mod jobs;
 pub mod limits;
 pub mod name;

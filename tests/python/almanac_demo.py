@@ -8,6 +8,7 @@ number, and ends with exit code 0 if all is as expected. Needs what requirements
 
 import argparse
 import csv
+import queue
 import sys
 import tempfile
 import uuid
@@ -24,6 +25,8 @@ DATA = ROOT / "tests" / "data"
 
 # Every call is bounded: a service that hangs fails the run.
 SECONDS = 60
+# Most chunks of an import that are on their way.
+WINDOW = 8
 
 
 def generate(out):
@@ -40,6 +43,7 @@ def generate(out):
 with tempfile.TemporaryDirectory() as stubs:
     generate(stubs)
     from almanac.common.v1 import frequency_pb2 as frequency
+    from almanac.common.v1 import import_pb2
     from almanac.common.v1 import missing_pb2 as missing
     from almanac.forecast.v1 import figures_pb2 as figures
     from almanac.forecast.v1 import forecast_pb2, market_pb2, point_pb2
@@ -76,6 +80,27 @@ def near(what, got, wanted, tolerance=1e-9):
 def rows(path):
     with open(DATA / path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def load(call, parent, wanted, frame, chunk, size=500):
+    """Imports rows in chunks. After a cut, another stream of the same import_id would go on where
+    its first answer says; a run of this script begins anew instead."""
+    chunks = [wanted[at : at + size] for at in range(0, len(wanted), size)]
+    frames = queue.SimpleQueue()
+    answers = call(iter(frames.get, None))
+    start = import_pb2.ImportStart(
+        parent=parent, import_id=str(uuid.uuid4()), on_error=import_pb2.ON_ERROR_STOP
+    )
+    frames.put(frame(start=start))
+    sent = durable = next(answers).resume.next_sequence - 1
+    while durable < len(chunks):
+        while sent < len(chunks) and sent - durable < WINDOW:
+            frames.put(frame(chunk=chunk(sent + 1, chunks[sent])))
+            sent += 1
+        durable = next(answers).ack.sequence
+    frames.put(frame(finish=import_pb2.ImportFinish(total_chunks=len(chunks))))
+    frames.put(None)
+    return next(answers).summary
 
 
 def observation(row):
@@ -135,10 +160,14 @@ def load_cities(client, dataset, indicators, cells):
             ],
         )
     )
-    written = client.WriteObservations(
-        ranking.WriteObservationsRequest(parent=dataset, observations=map(observation, cells))
+    summary = load(
+        client.ImportObservations,
+        dataset,
+        [observation(row) for row in cells],
+        frame=ranking.ImportObservationsRequest,
+        chunk=lambda sequence, part: ranking.ImportChunk(sequence=sequence, observations=part),
     )
-    expect("observations written", written.written_count, len(cells))
+    expect("observations written", summary.written_count, len(cells))
 
 
 def by_hand(indicators, cells):
@@ -311,16 +340,17 @@ def forecast_gdp(client, run):
         )
     )
     gdp = {(row["Country Code"].lower(), row["Year"]): float(row["Value"]) for row in rows("gdp/gdp_worldbank.csv")}
-    written = client.WritePoints(
-        forecast.WritePointsRequest(
-            parent=market.name,
-            points=[
-                point_pb2.Point(series=region(country), period=year, value=value)
-                for (country, year), value in gdp.items()
-            ],
-        )
+    summary = load(
+        client.ImportPoints,
+        market.name,
+        [
+            point_pb2.Point(series=region(country), period=year, value=value)
+            for (country, year), value in gdp.items()
+        ],
+        frame=forecast.ImportPointsRequest,
+        chunk=lambda sequence, part: forecast.ImportChunk(sequence=sequence, points=part),
     )
-    expect("points written", written.written_count, len(gdp))
+    expect("points written", summary.written_count, len(gdp))
     made = client.CreateForecast(
         forecast.CreateForecastRequest(
             parent=market.name,

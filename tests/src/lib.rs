@@ -1,10 +1,11 @@
 //! The harness of Almanac's end-to-end tests and of its demo: both services in this process or as
-//! processes of their own, clients that are connected, the demo's data, and errors as a caller
-//! sees them.
+//! processes of their own, clients that are connected, a loader for many rows, the demo's data, and
+//! errors as a caller sees them.
 
 use std::error::Error;
 
 pub mod data;
+pub mod loader;
 pub mod process;
 pub mod refusal;
 pub mod service;

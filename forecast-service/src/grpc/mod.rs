@@ -7,9 +7,14 @@ use almanac_proto::forecast::v1::{
     forecast_service_server::{ForecastService, ForecastServiceServer},
 };
 use almanac_service_kit::{
-    fault::Fault, jobs::Jobs, server::MAX_MESSAGE_BYTES, slot::StoreSlot, store::Store,
+    fault::Fault,
+    import::{self, Answers, Imports},
+    jobs::Jobs,
+    server::MAX_MESSAGE_BYTES,
+    slot::StoreSlot,
+    store::Store,
 };
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
 
 use crate::{domain::hierarchy::Hierarchy, error::DOMAIN};
 
@@ -30,8 +35,12 @@ pub mod verify;
 
 /// The service's own routes; the kit adds health and reflection.
 #[must_use]
-pub fn routes(slot: Arc<StoreSlot>, jobs: Jobs) -> Routes {
-    let service = ForecastServiceServer::new(Api { slot, jobs });
+pub fn routes(slot: Arc<StoreSlot>, jobs: Jobs, imports: Imports) -> Routes {
+    let service = ForecastServiceServer::new(Api {
+        slot,
+        jobs,
+        imports,
+    });
     Routes::new(service.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
@@ -48,6 +57,7 @@ pub fn series_count(hierarchy: &Hierarchy) -> Option<usize> {
 struct Api {
     slot: Arc<StoreSlot>,
     jobs: Jobs,
+    imports: Imports,
 }
 
 impl Api {
@@ -71,6 +81,17 @@ macro_rules! service {
     ) => {
         #[tonic::async_trait]
         impl ForecastService for Api {
+            type ImportPointsStream = Answers<pb::ImportPointsResponse>;
+
+            async fn import_points(
+                &self,
+                request: Request<Streaming<pb::ImportPointsRequest>>,
+            ) -> Result<Response<Self::ImportPointsStream>, Status> {
+                let (imports, store) = (self.imports.clone(), self.store()?.clone());
+                let answers = import::serve::<points::Points, _>(imports, store, request.into_inner());
+                Ok(Response::new(answers))
+            }
+
             $(async fn $method(
                 &self,
                 request: Request<pb::$request>,

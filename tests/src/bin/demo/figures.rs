@@ -1,4 +1,4 @@
-//! The figures of the world-cities data set: written in batches, missing ones said so.
+//! The figures of the world-cities data set: imported in chunks, missing ones said so.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use almanac_proto::{
     common::v1::{Missing, missing},
     ranking::v1::{self as pb, observation::State},
 };
-use almanac_tests::{Outcome, data, wire};
+use almanac_tests::{Outcome, data, loader::Loader, wire};
 
 use crate::{
     During as _,
@@ -14,7 +14,8 @@ use crate::{
     table::step,
 };
 
-const BATCH: usize = 300;
+/// Small, so that there is more than one.
+const CHUNK: usize = 300;
 
 fn observation(cell: &data::Cell) -> pb::Observation {
     let state = match cell.value {
@@ -66,22 +67,18 @@ pub(crate) async fn load(client: &mut Client, data: &data::Cities) -> Outcome<()
         there.get(&key) != Some(&of.state)
     });
     let absent: Vec<pb::Observation> = absent.collect();
-    let mut written = 0;
-    for batch in absent.chunks(BATCH) {
-        let request = pb::WriteObservationsRequest {
-            parent: DATASET.to_owned(),
-            observations: batch.to_vec(),
-            ..Default::default()
-        };
-        let answer = client
-            .write_observations(request)
-            .await
-            .during("writing observations")?;
-        written += answer.written_count;
-        step(&format!(
-            "{written:>5} of {} observations, each batch all or nothing",
-            absent.len()
-        ))?;
+    let (total, mut written) = (absent.len(), 0);
+    let mut lines = Vec::new();
+    if total > 0 {
+        let loader = Loader::new(DATASET, &absent).chunk_rows(CHUNK);
+        let loaded = loader.load(client, |ack| {
+            written += ack.written_count;
+            lines.push(format!("{written:>5} of {total} observations are durable"));
+        });
+        loaded.await.during("importing observations")?;
+    }
+    for line in lines {
+        step(&line)?;
     }
     let kept = data.cells.len() - absent.len();
     if kept > 0 {

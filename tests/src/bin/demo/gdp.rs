@@ -1,7 +1,7 @@
 //! A forecast of GDP by region, summed from 36 countries.
 
 use almanac_proto::forecast::v1 as pb;
-use almanac_tests::{Outcome, data, wire};
+use almanac_tests::{Outcome, data, loader::Loader, wire};
 use pb::verify_forecast_response::Outcome as Replay;
 use tonic::Code;
 
@@ -75,17 +75,10 @@ async fn load(client: &mut Client) -> Outcome<()> {
         source: "World Bank national accounts".to_owned(),
         ..wire::point(&of.country, &of.period, of.dollars / BILLION)
     });
-    // One batch, so that it is there as a whole or not at all.
-    let request = pb::WritePointsRequest {
-        parent: MARKET.to_owned(),
-        points: points.collect(),
-        ..Default::default()
-    };
-    let written = client
-        .write_points(request)
-        .await
-        .during("writing GDP")?
-        .written_count;
+    let points: Vec<pb::Point> = points.collect();
+    // One chunk, so that it is there as a whole or not at all.
+    let loaded = Loader::new(MARKET, &points).load(client, |_| ()).await;
+    let written = loaded.during("importing GDP")?.summary.written_count;
     Ok(step(&format!(
         "{written} points of {} countries, 1990 to 2023",
         countries.len()

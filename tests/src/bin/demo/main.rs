@@ -2,6 +2,7 @@
 //! interfaces, and then they keep serving.
 
 use std::{
+    error::Error,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ use almanac_service_kit::{
 };
 use almanac_tests::{
     Outcome,
+    loader::Loaded,
     refusal::Refusal,
     service::{Forecast, Kind, Ranking, Running},
 };
@@ -168,9 +170,17 @@ trait During<T> {
 
 impl<T> During<T> for Result<tonic::Response<T>, Status> {
     fn during(self, what: &str) -> Outcome<T> {
-        match self {
-            Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(format!("{what}: {}", Refusal::from(&status)).into()),
-        }
+        self.map(tonic::Response::into_inner)
+            .map_err(|status| refused(what, &status))
     }
+}
+
+impl During<Loaded> for Result<Loaded, Status> {
+    fn during(self, what: &str) -> Outcome<Loaded> {
+        self.map_err(|status| refused(what, &status))
+    }
+}
+
+fn refused(what: &str, status: &Status) -> Box<dyn Error + Send + Sync> {
+    format!("{what}: {}", Refusal::from(status)).into()
 }
