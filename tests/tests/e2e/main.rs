@@ -19,6 +19,7 @@ mod edition_life;
 mod exactly_once;
 mod forecast_life;
 mod health;
+mod import;
 mod in_use;
 mod markets;
 mod observations;
