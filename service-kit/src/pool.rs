@@ -134,6 +134,19 @@ impl Pool {
         })
     }
 
+    /// Waits for the turn of a part of a stream, which is never refused: streams bound their parts
+    /// themselves. The future must be driven, as in a task: an idle one can hold a turn.
+    ///
+    /// # Errors
+    /// INTERNAL, if the pool is gone.
+    pub(crate) async fn part_slot(&self) -> Result<Slot, Fault> {
+        let running = Arc::clone(&self.calls).acquire_owned().await;
+        Ok(Slot {
+            _running: running.map_err(|error| Fault::internal(&error))?,
+            _admitted: None,
+        })
+    }
+
     /// Waits for the turn of a job.
     ///
     /// # Errors

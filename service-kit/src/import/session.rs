@@ -1,6 +1,11 @@
 //! One stream of an import.
 
-use std::{future::ready, sync::Arc};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use almanac_proto::common::v1::{ErrorReason, ImportAck, ImportResume, ImportSummary};
 use futures_util::{
@@ -8,6 +13,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, FuturesOrdered},
 };
+use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use super::{
@@ -16,9 +22,9 @@ use super::{
     state::{self, Chunk, Started},
 };
 use crate::{
-    compute::compute,
     fault::{Fault, Violations},
     guard::transport_fault,
+    pool::Pool,
     server::MAX_MESSAGE_BYTES,
     store::Store,
 };
@@ -26,12 +32,14 @@ use crate::{
 /// Most chunks that are read and not acknowledged.
 pub const WINDOW: usize = 8;
 
-/// Answers the frames of a stream.
+/// Answers the frames of a stream, computing on the pool of the server whose call this is.
 pub fn serve<I: Import, S>(imports: Imports, store: Store, frames: S) -> Answers<I::Response>
 where
     S: Stream<Item = Result<I::Request, Status>> + Send + Unpin + 'static,
 {
-    let answers = stream::once(Session::<I, S>::begin(imports, store, frames))
+    // The answers are polled outside of the call.
+    let pool = Pool::current();
+    let answers = stream::once(Session::<I, S>::begin(pool, imports, store, frames))
         .map(|begun| match begun {
             Ok((resume, session)) => {
                 let resume = stream::once(ready(Ok(Answer::Resume(resume))));
@@ -48,13 +56,14 @@ where
 
 struct Session<I: Import, S> {
     frames: S,
+    pool: Pool,
     store: Store,
     import: Arc<I>,
     started: Arc<Started>,
     place: Place,
     /// The first chunk that was not read yet.
     next: i64,
-    checking: FuturesOrdered<BoxFuture<'static, Result<Chunk<I::Checked>, Fault>>>,
+    checking: FuturesOrdered<Task<Chunk<I::Checked>>>,
     committing: FuturesOrdered<BoxFuture<'static, Result<ImportAck, Fault>>>,
     /// Why nothing more is read, once that is so.
     ending: Option<Ending>,
@@ -97,10 +106,12 @@ where
     S: Stream<Item = Result<I::Request, Status>> + Send + Unpin + 'static,
 {
     async fn begin(
+        pool: Result<Pool, Fault>,
         imports: Imports,
         store: Store,
         mut frames: S,
     ) -> Result<(ImportResume, Self), End> {
+        let pool = pool?;
         let start = match frames.next().await {
             None => return Err(unexpected("the stream ended before a start").into()),
             Some(Err(status)) => return Err(broken(&status)),
@@ -115,6 +126,7 @@ where
         let resume = state::resume(&store, &started).await?;
         let session = Self {
             frames,
+            pool,
             store,
             import,
             started,
@@ -229,8 +241,8 @@ where
             return Err(state::gap(sequence, self.next));
         }
         self.next = self.next.max(sequence + 1);
-        let import = Arc::clone(&self.import);
-        let work = compute(move |_| {
+        let (pool, import) = (self.pool.clone(), Arc::clone(&self.import));
+        let work = move || {
             let hash = hash(&rows);
             let checked = import.check(rows)?;
             Ok(Chunk {
@@ -238,8 +250,12 @@ where
                 rows: hash,
                 checked,
             })
-        });
-        self.checking.push_back(work.boxed());
+        };
+        // A task, because nobody drives this future while the client does not read.
+        self.checking.push_back(Task::spawn(async move {
+            let slot = pool.part_slot().await?;
+            pool.run(slot, work).await
+        }));
         Ok(())
     }
 
@@ -248,6 +264,30 @@ where
         let (store, started) = (self.store.clone(), Arc::clone(&self.started));
         let commit = state::commit(store, started, Arc::clone(&self.import), chunk);
         self.committing.push_back(commit.boxed());
+    }
+}
+
+/// A task that ends when it is dropped.
+struct Task<T>(JoinHandle<Result<T, Fault>>);
+
+impl<T: Send + 'static> Task<T> {
+    fn spawn(work: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.0).poll(context);
+        ended.map(|ended| ended.unwrap_or_else(|error| Err(Fault::internal(&error))))
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -57,8 +57,9 @@ struct Progress {
 pub(super) struct Started {
     pub(super) id: String,
     pub(super) parent: String,
-    pub(super) stop: bool,
-    intent: Intent,
+    method: &'static str,
+    stop: bool,
+    validate_only: bool,
 }
 
 /// A chunk whose rows were checked.
@@ -74,8 +75,6 @@ impl Started {
     /// INVALID_ARGUMENT for an `import_id` or `on_error` that makes no sense.
     pub(super) fn new(method: &'static str, start: ImportStart) -> Result<Self, Fault> {
         let mut violations = Violations::new();
-        // The import's own record makes its commits take effect once; a trial has none.
-        let intent = Intent::new(method, &start, "", start.validate_only, &mut violations);
         if uuid::Uuid::try_parse(&start.import_id).is_err() {
             violations.push(
                 "start.import_id",
@@ -93,13 +92,20 @@ impl Started {
             // UUIDs are compared without regard to case.
             id: start.import_id.to_lowercase(),
             parent: start.parent,
+            method,
             stop: !matches!(on_error, Ok(OnError::RejectRow)),
-            intent,
+            validate_only: start.validate_only,
         })
     }
 
     pub(super) fn validate_only(&self) -> bool {
-        self.intent.validate_only()
+        self.validate_only
+    }
+
+    /// Of one commit. It needs no request ID: the import's own record makes it take effect once.
+    fn intent(&self) -> Intent {
+        let (method, trial) = (self.method, self.validate_only);
+        Intent::new(method, &(), "", trial, &mut Violations::new())
     }
 
     fn key(&self, sequence: i64) -> (String, i64) {
@@ -184,7 +190,7 @@ impl Started {
 
 /// Where the import is to go on.
 pub(super) async fn resume(store: &Store, started: &Arc<Started>) -> Result<ImportResume, Fault> {
-    let (intent, started) = (started.intent.clone(), Arc::clone(started));
+    let (intent, started) = (started.intent(), Arc::clone(started));
     // A transaction, though it writes nothing: it has the time that tells what is too old.
     write(store, intent, move |tx| {
         let next_sequence = started.progress(tx)?.next;
@@ -201,7 +207,7 @@ pub(super) async fn commit<I: Import>(
     chunk: Chunk<I::Checked>,
 ) -> Result<ImportAck, Fault> {
     let tokens = store.clone();
-    write(&store, started.intent.clone(), move |tx| {
+    write(&store, started.intent(), move |tx| {
         let mut progress = started.progress(tx)?;
         if started.validate_only() {
             let written = import.write(tx, chunk.checked)?;
@@ -242,7 +248,7 @@ pub(super) async fn finish(
     started: &Arc<Started>,
     total_chunks: i64,
 ) -> Result<ImportSummary, Fault> {
-    let (intent, started) = (started.intent.clone(), Arc::clone(started));
+    let (intent, started) = (started.intent(), Arc::clone(started));
     write(store, intent, move |tx| {
         let mut progress = started.progress(tx)?;
         check_total(total_chunks, progress.next)?;

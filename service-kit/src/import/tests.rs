@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use almanac_proto::common::v1::{ErrorReason, ImportFinish, ImportStart, OnError};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Violations},
+    pool::{Pool, PoolSettings},
     store::{CommitTime, Read as _, Store, StoreOptions, Table, Transaction},
     write::store_fault,
 };
@@ -77,6 +78,7 @@ struct Rig {
     _dir: TempDir,
     store: Store,
     imports: Imports,
+    pool: Pool,
     /// Nanoseconds.
     clock: Arc<AtomicI64>,
 }
@@ -95,6 +97,11 @@ impl Rig {
             _dir: dir,
             store,
             imports: Imports::default(),
+            pool: Pool::new(PoolSettings {
+                threads: 2,
+                queue: 0,
+            })
+            .unwrap(),
             clock,
         }
     }
@@ -104,7 +111,9 @@ impl Rig {
         frames: impl Stream<Item = Frame<i64>> + Send + Unpin + 'static,
     ) -> Answers<Answer> {
         let frames = frames.map(Ok::<_, Status>);
-        serve::<Numbers, _>(self.imports.clone(), self.store.clone(), frames)
+        let (imports, store) = (self.imports.clone(), self.store.clone());
+        let call = async move { serve::<Numbers, _>(imports, store, frames) };
+        self.pool.clone().scope(call).now_or_never().unwrap()
     }
 
     async fn all(&self, frames: Vec<Frame<i64>>) -> Vec<Result<Answer, Status>> {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use almanac_proto::ranking::v1 as pb;
 use almanac_service_kit::{
-    compute::compute,
+    compute::{Caller, compute},
     consistency,
     fault::Fault,
     filter::{Fields, Filter},
     name,
     page::Page,
+    plain::control::Control as _,
     plain::period::{Frequency, Period},
     store::{Read, Snapshot, Store, Versioned},
     write::store_fault,
@@ -57,8 +58,9 @@ pub async fn list(
     let fields = ["indicator", "entity", "period", "source"];
     let filter = Filter::parse("filter", &request.filter, &fields)?;
     let read = consistency::page_snapshot(&store, &page, request.consistency.as_ref()).await?;
-    compute(move |_| {
+    compute(move |caller| {
         let listing = Listing {
+            caller,
             store: &store,
             read: &read,
             dataset: &dataset,
@@ -74,6 +76,7 @@ pub async fn list(
 type Cell<'n> = (&'n str, i64, Versioned<Observation>);
 
 struct Listing<'a> {
+    caller: &'a Caller,
     store: &'a Store,
     read: &'a Snapshot,
     dataset: &'a str,
@@ -97,6 +100,7 @@ impl Listing<'_> {
         let dataset = dataset_uid(self.read, self.dataset)?;
         let mut names = BTreeMap::new();
         for entity in self.read.scan(&ENTITIES, &(dataset,)) {
+            self.caller.check()?;
             let ((_, id), version) = entity.map_err(|e| store_fault(&e))?;
             names.insert(version.value.uid, id);
         }
@@ -113,6 +117,7 @@ impl Listing<'_> {
             }
             let frequency = version.value.body.frequency;
             for cell in self.column(version.value.uid, &names)? {
+                self.caller.check()?;
                 let (entity, ordinal, version) = cell;
                 let here = (id.clone(), entity.to_owned(), ordinal);
                 if after.as_ref().is_some_and(|after| here <= *after) {
@@ -139,6 +144,7 @@ impl Listing<'_> {
     ) -> Result<Vec<Cell<'n>>, Fault> {
         let mut cells = Vec::new();
         for observation in self.read.scan(&OBSERVATIONS, &(indicator,)) {
+            self.caller.check()?;
             let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
             if let Some(name) = names.get(&entity) {
                 cells.push((name.as_str(), ordinal, version));
