@@ -232,7 +232,7 @@ async fn a_cut_stream_is_gone_on_with_also_after_a_restart() {
     let mut client = fresh.service.client();
     small(&mut client).await;
     let rows = |sequence: i64| {
-        let first = (sequence as usize - 1) * 10;
+        let first = (usize::try_from(sequence).unwrap() - 1) * 10;
         (first..first + 10)
             .map(|year| air(year, 2.0))
             .collect::<Vec<_>>()
