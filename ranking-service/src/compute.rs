@@ -1,6 +1,8 @@
 //! From inputs to a ranking and its digests: the one way that live rankings, editions and their
 //! replays take.
 
+use std::sync::Arc;
+
 use almanac_service_kit::{fault::Fault, plain::control::Control};
 
 use crate::{
@@ -8,9 +10,9 @@ use crate::{
         column::Column,
         digest::{LeafCells, input_digest, result_digest},
         entities::Entities,
-        framework::{Framework, Node},
+        framework::Framework,
         methodology::RankOptions,
-        pipeline::{Extent, LeafInput, NodeRanking, Ranking, run},
+        pipeline::{Extent, LeafInput, NodeRanking, Ranking, run_knowing},
         selection::{Figure, Selection},
     },
     error,
@@ -23,22 +25,13 @@ pub struct Computed {
     /// The tree.
     pub framework: Framework,
     /// The entities by row.
-    pub entities: Entities,
+    pub entities: Arc<Entities>,
     /// Scores and ranks.
-    pub ranking: Ranking,
+    pub ranking: Arc<Ranking>,
     /// Digest of the inputs.
     pub input_digest: String,
     /// Digest of scores and ranks.
     pub result_digest: String,
-}
-
-/// A leaf's column as the domain takes it.
-struct Prepared {
-    node: usize,
-    selection: PeriodSelection,
-    period: String,
-    values: Column,
-    ages: Vec<u32>,
 }
 
 /// Computes the ranking of every node.
@@ -46,42 +39,60 @@ struct Prepared {
 /// # Errors
 /// See [`error::pipeline`]; INTERNAL for inputs that should have been refused before.
 pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Computed, Fault> {
+    compute_knowing(inputs, None, control)
+}
+
+/// As [`compute`], faster where `known` has some of the same scores; the same bits with any.
+///
+/// # Errors
+/// As [`compute`].
+pub fn compute_knowing(
+    inputs: &Inputs,
+    known: Option<&Ranking>,
+    control: &dyn Control,
+) -> Result<Computed, Fault> {
     let framework = Framework::new(inputs.fixed.nodes.clone()).map_err(|e| Fault::internal(&e))?;
-    let ids = inputs
-        .fixed
-        .entities
+    let entities = Arc::clone(&inputs.ids);
+    let leaves: Vec<LeafInput<'_>> = inputs
+        .leaves
         .iter()
-        .map(|entity| entity.id.clone())
-        .collect();
-    let entities = Entities::new(ids).map_err(|e| Fault::internal(&e))?;
-    let prepared = prepare(inputs)?;
-    let leaves: Vec<LeafInput<'_>> = prepared
-        .iter()
-        .zip(&inputs.leaves)
-        .map(|(leaf, (_, cells))| LeafInput {
-            node: leaf.node,
+        .zip(&inputs.figures)
+        .map(|((node, cells), figures)| LeafInput {
+            node: *node,
             direction: cells.direction,
-            values: &leaf.values,
+            values: &figures.values,
         })
         .collect();
     let methodology = &inputs.fixed.plan.methodology;
-    let ranking = run(
+    let ranking = run_knowing(
         &framework,
         methodology,
         &entities,
         &leaves,
         Extent::EveryNode,
+        known,
         control,
     )
     .map_err(|e| error::pipeline(&e))?;
-    let cells: Vec<LeafCells<'_>> = prepared
+    let selections: Vec<(PeriodSelection, String)> = leaves
         .iter()
-        .zip(&leaves)
-        .map(|(leaf, input)| LeafCells {
+        .map(|leaf| {
+            let selection = inputs
+                .fixed
+                .plan
+                .selection(&framework.nodes()[leaf.node].id);
+            (selection, selection.period.to_string())
+        })
+        .collect();
+    let cells: Vec<LeafCells<'_>> = leaves
+        .iter()
+        .zip(&selections)
+        .zip(&inputs.figures)
+        .map(|((input, (selection, period)), figures)| LeafCells {
             input: *input,
-            period: &leaf.period,
-            max_age: leaf.selection.max_age.unwrap_or(0),
-            ages: Some(&leaf.ages),
+            period,
+            max_age: selection.max_age.unwrap_or(0),
+            ages: Some(&figures.ages),
         })
         .collect();
     let input_digest = input_digest(&framework, methodology, &entities, &cells)
@@ -91,41 +102,10 @@ pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Computed, Fault
     Ok(Computed {
         framework,
         entities,
-        ranking,
+        ranking: Arc::new(ranking),
         input_digest,
         result_digest,
     })
-}
-
-fn prepare(inputs: &Inputs) -> Result<Vec<Prepared>, Fault> {
-    let prepare = |(node, cells): &(usize, crate::store::EditionCells)| {
-        let id = inputs
-            .fixed
-            .nodes
-            .get(*node)
-            .map(|node: &Node| node.id.as_str());
-        let id = id.ok_or_else(|| Fault::internal(&"a column of no node"))?;
-        let selection = inputs.fixed.plan.selection(id);
-        let target = selection.period.ordinal();
-        let values: Vec<Option<f64>> = cells
-            .cells
-            .iter()
-            .map(|cell| cell.figure.map(|(value, _)| value))
-            .collect();
-        let age = |ordinal: i64| u32::try_from(target.saturating_sub(ordinal)).unwrap_or(u32::MAX);
-        let ages = cells
-            .cells
-            .iter()
-            .map(|cell| cell.figure.map_or(0, |(_, ordinal)| age(ordinal)));
-        Ok(Prepared {
-            node: *node,
-            selection,
-            period: selection.period.to_string(),
-            values: Column::from_options(&values).map_err(|e| Fault::internal(&e))?,
-            ages: ages.collect(),
-        })
-    };
-    inputs.leaves.iter().map(prepare).collect()
 }
 
 impl Computed {

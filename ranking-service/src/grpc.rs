@@ -14,7 +14,7 @@ use almanac_service_kit::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::error::DOMAIN;
+use crate::{error::DOMAIN, store::load::Decoded};
 use observations::Observations;
 
 pub mod datasets;
@@ -30,23 +30,26 @@ mod standard;
 mod table;
 
 /// What every method needs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct App {
     slot: Arc<StoreSlot>,
     /// Editions that are being created.
     pub jobs: Jobs,
     /// Imports that run.
     pub imports: Imports,
+    /// Datasets as computations read them.
+    pub decoded: Arc<Decoded>,
 }
 
 impl App {
-    /// A service whose store will be in `slot`.
+    /// A service whose store will be in `slot`, and that keeps at most `snapshot_bytes` decoded.
     #[must_use]
-    pub fn new(slot: Arc<StoreSlot>) -> Self {
+    pub fn new(slot: Arc<StoreSlot>, snapshot_bytes: usize) -> Self {
         Self {
             slot,
             jobs: Jobs::default(),
             imports: Imports::default(),
+            decoded: Arc::new(Decoded::new(snapshot_bytes)),
         }
     }
 

@@ -40,7 +40,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let slot = Arc::new(StoreSlot::default());
-    let app = grpc::App::new(Arc::clone(&slot));
+    let app = grpc::App::new(Arc::clone(&slot), config.snapshot_bytes);
     let service =
         RankingServiceServer::new(app.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let settings = Settings {

@@ -3,7 +3,11 @@
 //! Stored types are encoded by position: their fields only change together with
 //! `Record::VERSION` and a migration.
 
+pub mod catalog;
 pub mod load;
+pub mod observed;
+
+use std::sync::Arc;
 
 use almanac_service_kit::{
     plain::period::{Frequency, Period},
@@ -212,7 +216,7 @@ pub struct EditionInputs {
     /// How it was computed.
     pub plan: Plan,
     /// The entities that took part, by row.
-    pub entities: Vec<EntityRow>,
+    pub entities: Arc<Vec<EntityRow>>,
 }
 
 /// An entity as an edition saw it.
@@ -238,11 +242,11 @@ pub struct EditionCells {
     /// The indicator's default source.
     pub source: String,
     /// What was selected.
-    pub cells: Vec<EditionCell>,
+    pub cells: Arc<Vec<EditionCell>>,
 }
 
 /// One cell of an edition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EditionCell {
     /// Value and ordinal of its period; none where nothing was found.
     pub figure: Option<(f64, i64)>,

@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod check;
+pub mod columns;
 pub mod compute;
 pub mod config;
 pub mod consistency;

@@ -51,6 +51,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Most memory of the store's cache, in bytes.
     pub cache_bytes: u64,
+    /// Most memory of what is decoded for computing, in bytes.
+    pub snapshot_bytes: usize,
     /// How long calls in flight may take once the service is told to stop.
     pub drain: Duration,
     /// The threads that computations share.
@@ -71,6 +73,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir,
             cache_bytes: 64 << 20,
+            snapshot_bytes: 64 << 20,
             drain: Duration::from_secs(10),
             compute: PoolSettings {
                 threads: 2,
@@ -84,7 +87,7 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 11] {
+    pub fn settings(program: &Program) -> [Setting; 12] {
         [
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
@@ -92,6 +95,12 @@ impl Config {
                 "cache-mib",
                 "256",
                 "most memory of the store's cache, in MiB, 16 to 65536",
+            ),
+            Setting::new(
+                "snapshot-mib",
+                "512",
+                "most memory of data decoded for computing, in MiB, 0 to 65536; what does not fit \
+                 is read from the store each time",
             ),
             Setting::new(
                 "drain-seconds",
@@ -142,6 +151,7 @@ impl Config {
             }
         });
         let cache = values.take_if("cache-mib", within(16, 65_536));
+        let snapshot = values.take_if("snapshot-mib", within(0, 65_536));
         let drain = values.take_if("drain-seconds", within(0, 3600));
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
@@ -157,6 +167,8 @@ impl Config {
             listen: listen.ok_or_else(missing)?,
             data_dir: data_dir.ok_or_else(missing)?,
             cache_bytes: cache.ok_or_else(missing)? << 20,
+            snapshot_bytes: usize::try_from(snapshot.ok_or_else(missing)? << 20)
+                .unwrap_or(usize::MAX),
             drain: Duration::from_secs(drain.ok_or_else(missing)?),
             compute: PoolSettings {
                 threads: threads.ok_or_else(missing)?,

@@ -89,6 +89,12 @@ impl Column {
         &self.values
     }
 
+    /// Whether every row holds the same bits.
+    pub(super) fn same_bits(&self, other: &Self) -> bool {
+        let bits = |column: &[f64]| column.iter().map(|value| value.to_bits());
+        self.len() == other.len() && bits(&self.values).eq(bits(&other.values))
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -67,6 +67,7 @@ pub struct Ranking {
     root: usize,
     nodes: Vec<Option<NodeRanking>>,
     unranked: Vec<Unranked>,
+    options: RankOptions,
 }
 
 impl Ranking {
@@ -138,6 +139,34 @@ pub fn run(
     extent: Extent<'_>,
     control: &dyn Control,
 ) -> Result<Ranking, PipelineError> {
+    let known = None;
+    run_knowing(
+        framework,
+        methodology,
+        entities,
+        leaves,
+        extent,
+        known,
+        control,
+    )
+}
+
+/// As [`run`], and does not sort again what another run with the same rank options has sorted:
+/// ranks are a function of scores, so those of a node with the very scores that `known` has at its
+/// position are taken over. The result is the same with any `known`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_knowing(
+    framework: &Framework,
+    methodology: &Methodology,
+    entities: &Entities,
+    leaves: &[LeafInput<'_>],
+    extent: Extent<'_>,
+    known: Option<&Ranking>,
+    control: &dyn Control,
+) -> Result<Ranking, PipelineError> {
+    let known = known.filter(|known| known.options == methodology.rank);
     let plan = Plan::new(framework, methodology, entities, leaves, control)?;
     let rows = entities.len();
     let mut kept = kept_columns(framework, extent, rows);
@@ -164,13 +193,14 @@ pub fn run(
     fault::refuse_too_large(framework, &too_large)?;
     let mut done = rows as u64;
     let mut nodes = Vec::with_capacity(kept.len());
-    for column in kept {
+    for (node, column) in kept.into_iter().enumerate() {
         nodes.push(match column {
             Some(scores) => {
                 control.check()?;
                 control.report(done, total);
                 done += rows as u64;
-                Some(ranked(scores, &methodology.rank))
+                let known = known.and_then(|known| known.node(node));
+                Some(ranked(scores, &methodology.rank, known))
             }
             None => None,
         });
@@ -185,6 +215,7 @@ pub fn run(
         root,
         nodes,
         unranked,
+        options: methodology.rank.clone(),
     })
 }
 
@@ -202,9 +233,12 @@ fn kept_columns(framework: &Framework, extent: Extent<'_>, rows: usize) -> Vec<O
     keep.into_iter().map(column).collect()
 }
 
-fn ranked(scores: Vec<f64>, options: &RankOptions) -> NodeRanking {
+fn ranked(scores: Vec<f64>, options: &RankOptions, known: Option<&NodeRanking>) -> NodeRanking {
     let scores = Column::from_scores(scores);
-    let ranks = rank(&scores, options);
+    let ranks = match known.filter(|known| known.scores.same_bits(&scores)) {
+        Some(known) => known.ranks.clone(),
+        None => rank(&scores, options),
+    };
     NodeRanking { scores, ranks }
 }
 

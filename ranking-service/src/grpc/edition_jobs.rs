@@ -23,7 +23,7 @@ use crate::{
     store::{
         DATASETS, EDITION_CELLS, EDITION_INPUTS, EDITION_RESULTS, EDITIONS, EditionOutcome,
         EditionState, INDICES,
-        load::{Inputs, Tried, live},
+        load::{Decoded, Inputs, Tried},
     },
 };
 
@@ -87,8 +87,9 @@ pub fn resume(app: &App, store: &Store) -> Result<(), Fault> {
 /// Starts the job of an edition, unless it runs or the edition is final.
 pub fn start(app: &App, store: &Store, target: &Target) {
     let (store, target) = (store.clone(), target.clone());
+    let decoded = Arc::clone(&app.decoded);
     app.jobs.start(&target.name(), move |job| async move {
-        if let Err(fault) = publish(&store, &target, &job).await {
+        if let Err(fault) = publish(&decoded, &store, &target, &job).await {
             tracing::error!(
                 edition = target.name(),
                 error = fault.message(),
@@ -99,7 +100,13 @@ pub fn start(app: &App, store: &Store, target: &Target) {
 }
 
 /// Computes the edition and writes it, or why it failed.
-async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), Fault> {
+async fn publish(
+    decoded: &Arc<Decoded>,
+    store: &Store,
+    target: &Target,
+    job: &Arc<Job>,
+) -> Result<(), Fault> {
+    let decoded = Arc::clone(decoded);
     let found = find::<Editions>(&store.latest(), &target.parents(), &target.edition)?;
     let body = &found.value.body;
     if body.state != EditionState::Creating {
@@ -111,7 +118,7 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
     let read = store.at(revision).map_err(|e| store_fault(&e))?;
     let (expected, at) = (body.expected_result_digest.clone(), target.clone());
     let computed = job.compute(move |job| {
-        let inputs = inputs(&read, &at, job)?;
+        let inputs = inputs(&decoded, &read, &at, job)?;
         let computed = rank(&inputs, job)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
@@ -142,11 +149,16 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
 ///
 /// # Errors
 /// NOT_FOUND if the index does not exist there, or a fault of the store.
-pub fn inputs(read: &Snapshot, target: &Target, control: &dyn Control) -> Result<Inputs, Fault> {
+pub fn inputs(
+    decoded: &Decoded,
+    read: &Snapshot,
+    target: &Target,
+    control: &dyn Control,
+) -> Result<Inputs, Fault> {
     let dataset = super::datasets::dataset_uid(read, &target.dataset)?;
     let parents = [target.dataset.clone()];
     let index = find::<Indices>(read, &parents, &target.index)?.value.body;
-    live(read, dataset, &index, &Tried::new(), control)
+    decoded.live(read, dataset, &index, &Tried::new(), control)
 }
 
 /// Writes inputs, scores and ranks, and the state, in one commit.

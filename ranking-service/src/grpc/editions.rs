@@ -1,5 +1,7 @@
 //! Editions: published rankings that never change.
 
+use std::sync::Arc;
+
 use super::{App, edition_jobs, edition_jobs::Target, indices::Indices, table};
 use crate::{
     compute::compute as rank,
@@ -124,7 +126,7 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
     let read = consistency::snapshot(&store, request.consistency.as_ref()).await?;
     let expected = request.expected_result_digest;
     let preview = if intent.validate_only() || !expected.is_empty() {
-        Some(preview(&read, &target, &expected).await?)
+        Some(preview(app, &read, &target, &expected).await?)
     } else {
         // The index must exist where the data is read, too.
         find::<Indices>(&read, &target.parents()[..1], &target.index)?;
@@ -169,13 +171,15 @@ async fn settle(
 
 /// The digests that an edition would have.
 async fn preview(
+    app: &App,
     read: &Snapshot,
     target: &Target,
     expected: &str,
 ) -> Result<(String, String), Fault> {
     let (read, target, expected) = (read.clone(), target.clone(), expected.to_owned());
+    let decoded = Arc::clone(&app.decoded);
     compute(move |caller| {
-        let inputs = edition_jobs::inputs(&read, &target, caller)?;
+        let inputs = edition_jobs::inputs(&decoded, &read, &target, caller)?;
         let computed = rank(&inputs, caller)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
@@ -457,7 +461,7 @@ fn edition_cells(inputs: &Inputs, dataset: &str, filter: &Filter) -> Vec<pb::Edi
     let mut told = Vec::new();
     for (indicator, node, cells) in leaves {
         let selection = inputs.fixed.plan.selection(&node.id);
-        for (entity, cell) in inputs.fixed.entities.iter().zip(&cells.cells) {
+        for (entity, cell) in inputs.fixed.entities.iter().zip(cells.cells.iter()) {
             let entity = entity.id.as_str();
             if filter.matches(&CellRow { indicator, entity }) {
                 told.push(convert_edition::render_cell(

@@ -1,6 +1,6 @@
 //! A ranking at hand, live or published: what lists and scorecards answer from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use almanac_proto::{
     common::v1::ErrorReason as Common,
@@ -26,12 +26,12 @@ use super::{
     indices::{Indices, Paths},
 };
 use crate::{
-    compute::{Computed, compute},
+    compute::{Computed, compute, compute_knowing},
     convert::{self, period::check_frequency},
     domain::{digest::ENGINE_VERSION, framework::Framework, framework::FrameworkFaultKind},
     store::{
         EditionOutcome, EditionResult, EditionState, Index,
-        load::{Inputs, Tried, edition, edition_results, live},
+        load::{Decoded, Inputs, Tried, edition, edition_results},
     },
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Subject {
     pub(super) dataset: String,
     /// The state that was read.
     pub(super) read: Snapshot,
+    decoded: Arc<Decoded>,
     what: What,
 }
 
@@ -54,6 +55,7 @@ enum What {
     },
     Live {
         dataset: u64,
+        uid: u64,
         index: Box<Index>,
         tried: Tried,
     },
@@ -82,8 +84,8 @@ impl Subject {
     ) -> Result<Self, Fault> {
         let store = app.store()?;
         match source.and_then(|source| source.source.as_ref()) {
-            Some(Source::Edition(name)) => Self::edition(store, name, pinned),
-            Some(Source::Live(ranking)) => Self::live(store, ranking, pinned).await,
+            Some(Source::Edition(name)) => Self::edition(app, store, name, pinned),
+            Some(Source::Live(ranking)) => Self::live(app, store, ranking, pinned).await,
             None => {
                 let text = "set edition or live";
                 Err(Fault::field("source.source", Common::OneofUnset, text))
@@ -91,7 +93,7 @@ impl Subject {
         }
     }
 
-    fn edition(store: &Store, name: &str, pinned: Option<&str>) -> Result<Self, Fault> {
+    fn edition(app: &App, store: &Store, name: &str, pinned: Option<&str>) -> Result<Self, Fault> {
         let [dataset, index, id] = name::parse("source.edition", name, convert::EDITION)?;
         let read = match pinned {
             Some(token) => pinned_at(store, token)?,
@@ -109,6 +111,7 @@ impl Subject {
         Ok(Self {
             dataset,
             read,
+            decoded: Arc::clone(&app.decoded),
             what: What::Edition {
                 uid: found.uid,
                 outcome,
@@ -117,6 +120,7 @@ impl Subject {
     }
 
     async fn live(
+        app: &App,
         store: &Store,
         ranking: &pb::LiveRanking,
         pinned: Option<&str>,
@@ -128,16 +132,19 @@ impl Subject {
         };
         let parents = [dataset.clone()];
         let uid = super::datasets::dataset_uid(&read, &dataset)?;
-        let mut index = find::<Indices>(&read, &parents, &id)?.value.body;
+        let found = find::<Indices>(&read, &parents, &id)?.value;
+        let mut index = found.body;
         let tried = overrides(&read, &dataset, uid, &mut index, &ranking.overrides)?;
         let what = What::Live {
             dataset: uid,
+            uid: found.uid,
             index: Box::new(index),
             tried,
         };
         Ok(Self {
             dataset,
             read,
+            decoded: Arc::clone(&app.decoded),
             what,
         })
     }
@@ -184,11 +191,16 @@ impl Subject {
             }
             What::Live {
                 dataset,
+                uid,
                 index,
                 tried,
             } => {
-                let inputs = live(&self.read, *dataset, index, tried, control)?;
-                let computed = compute(&inputs, control)?;
+                let inputs = self
+                    .decoded
+                    .live(&self.read, *dataset, index, tried, control)?;
+                let known = self.decoded.last_ranking(*uid);
+                let computed = compute_knowing(&inputs, known.as_deref(), control)?;
+                self.decoded.remember(*uid, &inputs, &computed.ranking);
                 Ok((inputs, computed))
             }
         }
@@ -278,7 +290,14 @@ fn overrides(
             violations.push("source.live.overrides", reason, fault.to_string());
         }
     }
-    indices::check_references(read, uid, &paths, index, &mut violations)?;
+    // What a stored index refers to was checked when it was stored, and is in use since.
+    let refers = |change: &Change| matches!(change, Change::Methodology(_) | Change::Entities(_));
+    if changes
+        .iter()
+        .any(|one| one.change.as_ref().is_some_and(refers))
+    {
+        indices::check_references(read, uid, &paths, index, &mut violations)?;
+    }
     violations.finish()?;
     Ok(tried)
 }
@@ -393,7 +412,7 @@ pub(super) fn groups(inputs: &Inputs, label: &str) -> (Vec<Option<u32>>, Vec<Str
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut values = Vec::new();
     let mut groups = Vec::with_capacity(inputs.fixed.entities.len());
-    for entity in &inputs.fixed.entities {
+    for entity in inputs.fixed.entities.iter() {
         let group = entity.labels.get(label).map(|value| {
             *numbers.entry(value).or_insert_with(|| {
                 values.push(value.clone());

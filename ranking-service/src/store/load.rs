@@ -1,25 +1,25 @@
 //! What a ranking is computed from: read from the live data, or from an edition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use almanac_service_kit::{
+    columns::Columns,
     fault::Fault,
-    filter::Filter,
     plain::control::Control,
-    resource::{FILTER_FIELDS, Stored},
-    store::Read,
+    store::{Read, Snapshot},
     write::store_fault,
 };
 
 use super::{
-    EDITION_CELLS, EDITION_INPUTS, EDITION_RESULTS, ENTITIES, EditionCell, EditionCells,
-    EditionInputs, EditionResult, EntityRow, INDICATORS, Index, Indicator, OBSERVATIONS,
-    Observation, PeriodSelection,
+    EDITION_CELLS, EDITION_INPUTS, EDITION_RESULTS, EditionCell, EditionCells, EditionInputs,
+    EditionResult, Index, Observation, PeriodSelection,
+    catalog::{Catalog, EntitySet},
+    observed::Observed,
 };
-use crate::domain::{
-    framework::Node,
-    selection::{Absence, LookBack, PeriodCell, Selection},
-};
+use crate::domain::{column::Column, entities::Entities, framework::Node, pipeline::Ranking};
 
 /// Everything that determines a ranking.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,195 +28,156 @@ pub struct Inputs {
     pub fixed: EditionInputs,
     /// Position of each leaf in the framework, and what it reads.
     pub leaves: Vec<(usize, EditionCells)>,
+    /// The entities' IDs, by row.
+    pub ids: Arc<Entities>,
+    /// The cells of each leaf as numbers.
+    pub figures: Vec<Arc<Figures>>,
 }
 
-/// Observations that are tried and not stored, by indicator ID, entity ID and ordinal.
-pub type Tried = BTreeMap<(String, String), BTreeMap<i64, Observation>>;
+/// Cells as numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// The values.
+    pub values: Column,
+    /// How many periods before the one asked for, 0 where there is no value.
+    pub ages: Vec<u32>,
+}
 
-/// Reads the inputs of an index over the live data of a dataset.
-///
-/// # Errors
-/// A fault of the store, or CANCELLED once `control` says stop.
-pub fn live(
-    read: &impl Read,
-    dataset: u64,
-    index: &Index,
-    tried: &Tried,
-    control: &dyn Control,
-) -> Result<Inputs, Fault> {
-    let entities = entities(read, dataset, index, control)?;
-    let rows: BTreeMap<u64, usize> = entities
-        .iter()
-        .enumerate()
-        .map(|(row, (uid, _))| (*uid, row))
-        .collect();
-    let entities: Vec<EntityRow> = entities.into_iter().map(|(_, entity)| entity).collect();
-    let mut columns: BTreeMap<(String, PeriodSelection), EditionCells> = BTreeMap::new();
-    let mut leaves = Vec::new();
-    for (position, node) in index.nodes.iter().enumerate() {
-        let Some(id) = &node.indicator else { continue };
-        let selection = index.plan.selection(&node.id);
-        let key = (id.clone(), selection);
-        if !columns.contains_key(&key) {
-            let leaf = Leaf {
-                id,
-                selection,
-                rows: &rows,
-                entities: &entities,
-                tried,
-                control,
-            };
-            columns.insert(key.clone(), leaf.read(read, dataset)?);
-        }
-        leaves.extend(columns.get(&key).map(|cells| (position, cells.clone())));
+impl Figures {
+    /// The numbers of cells that a period selected.
+    ///
+    /// # Errors
+    /// INTERNAL for what should have been refused before: a value that is not finite.
+    pub fn new(cells: &[EditionCell], selection: PeriodSelection) -> Result<Self, Fault> {
+        let target = selection.period.ordinal();
+        let age = |ordinal: i64| u32::try_from(target.saturating_sub(ordinal)).unwrap_or(u32::MAX);
+        let value = |cell: &EditionCell| cell.figure.map(|(value, _)| value);
+        let values: Vec<Option<f64>> = cells.iter().map(value).collect();
+        let ages = cells.iter().map(|cell| cell.figure);
+        Ok(Self {
+            values: Column::from_options(&values).map_err(|e| Fault::internal(&e))?,
+            ages: ages
+                .map(|figure| figure.map_or(0, |(_, ordinal)| age(ordinal)))
+                .collect(),
+        })
     }
-    let fixed = EditionInputs {
-        nodes: index.nodes.clone(),
-        plan: index.plan.clone(),
-        entities,
-    };
-    Ok(Inputs { fixed, leaves })
 }
 
-/// The entities that take part, by ID, with their uids.
-fn entities(
-    read: &impl Read,
-    dataset: u64,
-    index: &Index,
-    control: &dyn Control,
-) -> Result<Vec<(u64, EntityRow)>, Fault> {
-    let (filter, named) = match &index.entities {
-        Some(entities) => {
-            let named: BTreeSet<&str> = entities.entities.iter().map(String::as_str).collect();
-            (
-                Filter::parse("filter", &entities.filter, FILTER_FIELDS)?,
-                named,
-            )
-        }
-        None => (Filter::default(), BTreeSet::new()),
-    };
-    let mut found = Vec::new();
-    for entity in read.scan(&ENTITIES, &(dataset,)) {
-        control.check()?;
-        let ((_, id), version) = entity.map_err(|e| store_fault(&e))?;
-        let takes_part = (named.is_empty() || named.contains(id.as_str()))
-            && filter.matches(&(id.as_str(), &version.value));
-        if takes_part {
-            let Stored {
-                uid,
-                display_name,
-                labels,
-                ..
-            } = version.value;
-            found.push((
-                uid,
-                EntityRow {
-                    id,
-                    display_name,
-                    labels,
-                },
-            ));
+/// Observations that are tried and not stored, by ordinal.
+pub type TriedCells = BTreeMap<i64, Observation>;
+/// Observations that are tried, by indicator ID and entity ID.
+pub type Tried = BTreeMap<(String, String), TriedCells>;
+
+/// Rankings that are remembered, and the most scores of one.
+const RANKINGS: usize = 16;
+const RANKED_SCORES: usize = 1 << 20;
+
+/// Datasets as computations read them.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The last ranking of each index, by its uid.
+    rankings: Mutex<VecDeque<(u64, Arc<Ranking>)>>,
+    catalogs: Columns<Catalog>,
+    observed: Columns<Observed>,
+}
+
+impl Decoded {
+    /// Keeps at most so many bytes: a quarter for entities and indicators, the rest for
+    /// observations.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            rankings: Mutex::default(),
+            catalogs: Columns::new(bytes / 4),
+            observed: Columns::new(bytes - bytes / 4),
         }
     }
-    Ok(found)
-}
 
-/// One column to be read.
-struct Leaf<'a> {
-    id: &'a str,
-    selection: PeriodSelection,
-    rows: &'a BTreeMap<u64, usize>,
-    entities: &'a [EntityRow],
-    tried: &'a Tried,
-    control: &'a dyn Control,
-}
-
-impl Leaf<'_> {
-    fn read(&self, read: &impl Read, dataset: u64) -> Result<EditionCells, Fault> {
-        let key = (dataset, self.id.to_owned());
-        let indicator = read.get(&INDICATORS, &key).map_err(|e| store_fault(&e))?;
-        let Some(Stored {
-            uid,
-            display_name,
-            body,
-            ..
-        }) = indicator.map(|found| found.value)
-        else {
-            let text = format!("indicator {} of an index is gone", self.id);
-            return Err(Fault::internal(&text));
-        };
-        let mut cells: Vec<EditionCell> = Vec::with_capacity(self.entities.len());
-        let mut figures = self.figures(read, uid)?;
-        for (row, entity) in self.entities.iter().enumerate() {
-            self.control.check()?;
-            let mut own = figures.remove(&row).unwrap_or_default();
-            if let Some(tried) = self.tried.get(&(self.id.to_owned(), entity.id.clone())) {
-                own.extend(
-                    tried
-                        .iter()
-                        .map(|(ordinal, tried)| (*ordinal, tried.clone())),
-                );
-            }
-            cells.push(self.select(&own));
-        }
-        Ok(column(body, display_name, cells))
+    /// Bytes that are kept, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.catalogs.bytes() + self.observed.bytes()
     }
 
-    /// The observations of the indicator by entity row and ordinal.
-    fn figures(
+    /// The last ranking of an index: most nodes of the next one have the same scores.
+    #[must_use]
+    pub fn last_ranking(&self, index: u64) -> Option<Arc<Ranking>> {
+        let rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = rankings.iter().find(|(of, _)| *of == index);
+        found.map(|(_, ranking)| Arc::clone(ranking))
+    }
+
+    /// Remembers the last ranking of an index, unless it is large.
+    pub fn remember(&self, index: u64, inputs: &Inputs, ranking: &Arc<Ranking>) {
+        if inputs.ids.len() * inputs.fixed.nodes.len() > RANKED_SCORES {
+            return;
+        }
+        let mut rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
+        rankings.retain(|(of, _)| *of != index);
+        rankings.truncate(RANKINGS - 1);
+        rankings.push_front((index, Arc::clone(ranking)));
+    }
+
+    /// Reads the inputs of an index over the live data of a dataset.
+    ///
+    /// # Errors
+    /// A fault of the store, or CANCELLED (COMPUTATION_STOPPED) once nobody waits.
+    pub fn live(
         &self,
-        read: &impl Read,
-        uid: u64,
-    ) -> Result<BTreeMap<usize, BTreeMap<i64, Observation>>, Fault> {
-        let mut figures: BTreeMap<usize, BTreeMap<i64, Observation>> = BTreeMap::new();
-        for observation in read.scan(&OBSERVATIONS, &(uid,)) {
-            self.control.check()?;
-            let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
-            if let Some(row) = self.rows.get(&entity) {
-                figures
-                    .entry(*row)
-                    .or_default()
-                    .insert(ordinal, version.value);
-            }
+        read: &Snapshot,
+        dataset: u64,
+        index: &Index,
+        tried: &Tried,
+        control: &dyn Control,
+    ) -> Result<Inputs, Fault> {
+        let catalog = self.catalogs.at(read, dataset, control)?;
+        let set = catalog.set(index.entities.as_ref())?;
+        let (mut leaves, mut figures) = (Vec::new(), Vec::new());
+        for (position, node) in index.nodes.iter().enumerate() {
+            let Some(id) = &node.indicator else { continue };
+            let Some(indicator) = catalog.indicator(id) else {
+                let text = format!("indicator {id} of an index is gone");
+                return Err(Fault::internal(&text));
+            };
+            let column = self.observed.at(read, indicator.uid, control)?;
+            let selection = index.plan.selection(&node.id);
+            let tried = tried_rows(tried, id, &set);
+            let cells = column.select_with(&set, selection, &tried)?;
+            let read = EditionCells {
+                direction: indicator.body.direction,
+                unit: indicator.body.unit.clone(),
+                display_name: indicator.display_name.clone(),
+                source: indicator.body.source.clone(),
+                cells: cells.cells,
+            };
+            leaves.push((position, read));
+            figures.push(cells.figures);
         }
-        Ok(figures)
-    }
-
-    fn select(&self, own: &BTreeMap<i64, Observation>) -> EditionCell {
-        let look_back = LookBack::new(self.selection.period.ordinal(), self.selection.max_age);
-        let cells = own.iter().map(|(ordinal, observation)| PeriodCell {
-            ordinal: *ordinal,
-            state: observation.state,
-        });
-        let found = look_back.select(cells);
-        let at = match found {
-            Selection::Found(figure) => own.get(&figure.ordinal),
-            Selection::NotFound(Absence::KnownMissing { ordinal }) => own.get(&ordinal),
-            Selection::NotFound(_) => None,
+        let fixed = EditionInputs {
+            nodes: index.nodes.clone(),
+            plan: index.plan.clone(),
+            entities: Arc::clone(&set.entities),
         };
-        let figure = match found {
-            Selection::Found(figure) => Some((figure.value, figure.ordinal)),
-            Selection::NotFound(_) => None,
-        };
-        EditionCell {
-            figure,
-            source: at.map(|at| at.source.clone()).unwrap_or_default(),
-            status: at.map(|at| at.status).unwrap_or_default(),
-            missing: at
-                .filter(|_| figure.is_none())
-                .map(|at| (at.missing_reason, at.state_note.clone())),
-        }
+        Ok(Inputs {
+            fixed,
+            leaves,
+            ids: Arc::clone(&set.ids),
+            figures,
+        })
     }
 }
 
-fn column(indicator: Indicator, display_name: String, cells: Vec<EditionCell>) -> EditionCells {
-    EditionCells {
-        direction: indicator.direction,
-        unit: indicator.unit,
-        display_name,
-        source: indicator.source,
-        cells,
-    }
+/// What is tried for an indicator, by entity row.
+fn tried_rows<'a>(
+    tried: &'a Tried,
+    indicator: &str,
+    set: &EntitySet,
+) -> BTreeMap<usize, &'a TriedCells> {
+    let first = (indicator.to_owned(), String::new());
+    let own = tried.range(first..);
+    let own = own.take_while(|((of, _), _)| of == indicator);
+    own.filter_map(|((_, entity), cells)| Some((set.ids.row(entity)?, cells)))
+        .collect()
 }
 
 /// Reads the inputs of an edition.
@@ -230,7 +191,7 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
     let fixed = fixed
         .ok_or_else(|| Fault::internal(&"an edition without inputs"))?
         .value;
-    let mut leaves = Vec::new();
+    let mut leaves: Vec<(usize, EditionCells)> = Vec::new();
     for cells in read.scan(&EDITION_CELLS, &(uid,)) {
         control.check()?;
         let ((_, position), version) = cells.map_err(|e| store_fault(&e))?;
@@ -244,7 +205,20 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
     if leaves.len() != expected {
         return Err(Fault::internal(&"an edition lacks columns"));
     }
-    Ok(Inputs { fixed, leaves })
+    let figures = leaves.iter().map(|(position, cells)| {
+        let node = fixed.nodes.get(*position);
+        let node = node.ok_or_else(|| Fault::internal(&"a column of no node"))?;
+        Figures::new(&cells.cells, fixed.plan.selection(&node.id)).map(Arc::new)
+    });
+    let figures = figures.collect::<Result<_, _>>()?;
+    let ids = fixed.entities.iter().map(|entity| entity.id.clone());
+    let ids = Entities::new(ids.collect()).map_err(|e| Fault::internal(&e))?;
+    Ok(Inputs {
+        ids: Arc::new(ids),
+        fixed,
+        leaves,
+        figures,
+    })
 }
 
 /// Reads the scores and ranks of an edition, node by node.
@@ -271,3 +245,6 @@ pub fn edition_results(
         Err(Fault::internal(&"an edition lacks results"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,16 @@
 //!
 //! Every variable-length item carries its length, so no two different contents share a form.
 
+/// Bytes that are hashed at once: BLAKE3 hashes several of its chunks side by side, which is many
+/// times as fast as item by item.
+const BLOCK: usize = 32 << 10;
+
 /// Writes the canonical form of a value into a BLAKE3 hasher.
 #[derive(Debug, Clone)]
 pub struct Canonical {
     hasher: blake3::Hasher,
+    /// What is not hashed yet.
+    pending: Vec<u8>,
 }
 
 impl Canonical {
@@ -26,6 +32,7 @@ impl Canonical {
     pub fn new(domain: &str) -> Self {
         let mut form = Self {
             hasher: blake3::Hasher::new(),
+            pending: Vec::new(),
         };
         form.text(domain);
         form
@@ -34,7 +41,7 @@ impl Canonical {
     /// A string.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.tagged(b't', &(value.len() as u64).to_le_bytes());
-        self.hasher.update(value.as_bytes());
+        self.pending.extend_from_slice(value.as_bytes());
         self
     }
 
@@ -80,12 +87,18 @@ impl Canonical {
     /// The digest in lower-case hexadecimal, prefixed by its algorithm: `blake3:…`.
     #[must_use]
     pub fn finish(&self) -> String {
-        format!("blake3:{}", self.hasher.finalize().to_hex())
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.pending);
+        format!("blake3:{}", hasher.finalize().to_hex())
     }
 
     fn tagged(&mut self, tag: u8, bytes: &[u8]) -> &mut Self {
-        self.hasher.update(&[tag]);
-        self.hasher.update(bytes);
+        if self.pending.len() >= BLOCK {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+        self.pending.push(tag);
+        self.pending.extend_from_slice(bytes);
         self
     }
 }
@@ -136,6 +149,22 @@ mod tests {
             }),
             digest(|_| {})
         );
+    }
+
+    #[test]
+    fn a_long_form_is_hashed_whole() {
+        let mut bytes = b"t\x06\0\0\0\0\0\0\0test/1".to_vec();
+        let count = 2 * BLOCK as u64 / 9 + 7;
+        for number in 0..count {
+            bytes.push(b'u');
+            bytes.extend(number.to_le_bytes());
+        }
+        let written = digest(|form| {
+            for number in 0..count {
+                form.unsigned(number);
+            }
+        });
+        assert_eq!(written, format!("blake3:{}", blake3::hash(&bytes).to_hex()));
     }
 
     #[test]

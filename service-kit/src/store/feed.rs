@@ -93,6 +93,18 @@ impl Feed {
         }
         Some(changed)
     }
+
+    /// The last revision up to `to` that wrote a key with a prefix, as far as is known: nothing
+    /// did between it and `to`.
+    pub(super) fn unchanged_since(&self, prefix: &[u8], to: Revision) -> Revision {
+        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let end = ring.keys.partition_point(|(revision, _)| *revision <= to);
+        let mut newest = ring.keys.range(..end).rev();
+        let newest = newest.find(|(_, key)| key.starts_with(prefix));
+        newest
+            .map_or(ring.complete_after, |(revision, _)| *revision)
+            .min(to)
+    }
 }
 
 impl Ring {
@@ -137,6 +149,10 @@ mod tests {
         assert_eq!(changed(&feed, 2, 6), None);
         let all = feed.changed(&[7, b'a'], Revision::new(3), Revision::new(6));
         assert_eq!(all.unwrap().newest, Some(Revision::new(5)));
+        let since = |prefix: &[u8], to| feed.unchanged_since(prefix, Revision::new(to)).get();
+        assert_eq!((since(&[7, b'b'], 6), since(&[7, b'a'], 4)), (5, 4));
+        // Nothing is known of the time before the feed.
+        assert_eq!((since(&[8], 6), since(&[8], 2)), (3, 2));
     }
 
     #[test]

@@ -69,6 +69,18 @@ impl Snapshot {
             })
             .transpose()
     }
+
+    /// The earliest revision from which on nothing under a prefix is known to have been written,
+    /// up to this snapshot.
+    #[must_use]
+    pub fn unchanged_since<K: Key, V: Record, P: Prefix<K> + ?Sized>(
+        &self,
+        table: &Table<K, V>,
+        prefix: &P,
+    ) -> Revision {
+        let prefix = table.prefix_bytes(prefix);
+        self.shared.feed.unchanged_since(&prefix, self.revision)
+    }
 }
 
 impl Read for Snapshot {

@@ -1,0 +1,337 @@
+//! The observations of one indicator, decoded into columns, and what periods select from them.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use almanac_service_kit::{
+    columns::{Advance, Decoded},
+    fault::Fault,
+    plain::control::Control,
+    store::{Read, Revision, Snapshot},
+    write::store_fault,
+};
+
+use super::{
+    EditionCell, OBSERVATIONS, Observation, PeriodSelection,
+    catalog::EntitySet,
+    load::{Figures, TriedCells},
+};
+use crate::domain::selection::{Absence, CellState, LookBack, PeriodCell, Selection};
+
+/// Records between two looks at the control.
+const CHECK_EVERY: usize = 1024;
+/// Selections that are kept for each indicator: those of the indices and periods in use.
+const SELECTIONS: usize = 4;
+/// Bytes of one observation in the columns, and of one selected cell.
+const BYTES: usize = 28;
+const SELECTED_BYTES: usize = size_of::<EditionCell>() + 12;
+/// Texts that no observation has any more are dropped by a new load once there are this many.
+const UNUSED_TEXTS: usize = 1024;
+
+/// What an observation says besides its value; most say the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Told {
+    kind: Kind,
+    source: String,
+    status: i32,
+    missing_reason: i32,
+    state_note: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Value,
+    Missing,
+    Retracted,
+}
+
+/// The observations of an indicator by entity uid and ordinal, one row each.
+#[derive(Debug, Default)]
+pub struct Observed {
+    entities: Vec<u64>,
+    ordinals: Vec<i64>,
+    /// 0 where there is none.
+    values: Vec<f64>,
+    /// By number in `texts`.
+    told: Vec<u32>,
+    texts: Texts,
+    selected: Mutex<VecDeque<Selected>>,
+}
+
+/// What is told, each once.
+#[derive(Debug, Clone, Default)]
+struct Texts {
+    by_number: Vec<Arc<Told>>,
+    numbers: HashMap<Arc<Told>, u32>,
+}
+
+/// What a period selects for a set of entities.
+#[derive(Debug)]
+struct Selected {
+    set: Weak<EntitySet>,
+    selection: PeriodSelection,
+    cells: Cells,
+}
+
+/// The cells of a column and the same as numbers.
+#[derive(Debug, Clone)]
+pub struct Cells {
+    /// One for each entity row.
+    pub cells: Arc<Vec<EditionCell>>,
+    /// The same as numbers.
+    pub figures: Arc<Figures>,
+}
+
+/// An observation as a selection sees it.
+type Candidate<'a> = (i64, CellState, &'a Told);
+
+impl Decoded for Observed {
+    fn load(read: &Snapshot, uid: u64, control: &dyn Control) -> Result<Self, Fault> {
+        let mut columns = Self::default();
+        for (row, observation) in read.scan(&OBSERVATIONS, &(uid,)).enumerate() {
+            if row % CHECK_EVERY == 0 {
+                control.check()?;
+            }
+            let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
+            columns.push(entity, ordinal, version.value);
+        }
+        Ok(columns)
+    }
+
+    fn unchanged_since(read: &Snapshot, uid: u64) -> Revision {
+        read.unchanged_since(&OBSERVATIONS, &(uid,))
+    }
+
+    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault> {
+        let changes = read
+            .changed_keys(&OBSERVATIONS, &(uid,), since)
+            .map_err(|e| store_fault(&e))?;
+        let Some(changes) = changes else {
+            return Ok(Advance::Unknown);
+        };
+        let Some(newest) = changes.newest else {
+            return Ok(Advance::Same);
+        };
+        let unused = self.texts.by_number.len().saturating_sub(self.len());
+        // Reading a record by its key costs about twice as much as in a scan.
+        if changes.keys.len() > self.len() / 2 + 1 || unused > UNUSED_TEXTS {
+            return Ok(Advance::Unknown);
+        }
+        let mut next = Self {
+            texts: self.texts.clone(),
+            ..Self::default()
+        };
+        let mut row = 0;
+        for key in changes.keys {
+            let (_, entity, ordinal) = key;
+            let before = |row: &usize| self.key(*row).is_some_and(|at| at < (entity, ordinal));
+            let start = row;
+            row += self.entities[row..].partition_point(|other| *other < entity);
+            while before(&row) {
+                row += 1;
+            }
+            next.copy(self, start..row);
+            if self.key(row) == Some((entity, ordinal)) {
+                row += 1;
+            }
+            if let Some(found) = read.get(&OBSERVATIONS, &key).map_err(|e| store_fault(&e))? {
+                next.push(entity, ordinal, found.value);
+            }
+        }
+        next.copy(self, row..self.len());
+        Ok(Advance::Changed(next, newest))
+    }
+
+    fn bytes(&self) -> usize {
+        let text =
+            |told: &Arc<Told>| 2 * size_of::<Told>() + told.source.len() + told.state_note.len();
+        let texts: usize = self.texts.by_number.iter().map(text).sum();
+        let entities = self.entities.chunk_by(|a, b| a == b).count();
+        // Every loaded column is one from which something is selected.
+        self.len() * BYTES + texts + entities * SELECTED_BYTES
+    }
+}
+
+impl Observed {
+    fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    fn key(&self, row: usize) -> Option<(u64, i64)> {
+        Some((*self.entities.get(row)?, *self.ordinals.get(row)?))
+    }
+
+    fn push(&mut self, entity: u64, ordinal: i64, observation: Observation) {
+        let (value, kind) = match observation.state {
+            CellState::Value(value) => (value, Kind::Value),
+            CellState::Missing => (0.0, Kind::Missing),
+            CellState::Retracted => (0.0, Kind::Retracted),
+        };
+        self.entities.push(entity);
+        self.ordinals.push(ordinal);
+        self.values.push(value);
+        self.told
+            .push(self.texts.number(Told::new(kind, observation)));
+    }
+
+    fn copy(&mut self, from: &Self, rows: std::ops::Range<usize>) {
+        self.entities
+            .extend_from_slice(&from.entities[rows.clone()]);
+        self.ordinals
+            .extend_from_slice(&from.ordinals[rows.clone()]);
+        self.values.extend_from_slice(&from.values[rows.clone()]);
+        self.told.extend_from_slice(&from.told[rows]);
+    }
+
+    fn candidates(
+        &self,
+        rows: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = Candidate<'_>> + Clone {
+        rows.map(|row| {
+            let told = &*self.texts.by_number[self.told[row] as usize];
+            let state = match told.kind {
+                Kind::Value => CellState::Value(self.values[row]),
+                Kind::Missing => CellState::Missing,
+                Kind::Retracted => CellState::Retracted,
+            };
+            (self.ordinals[row], state, told)
+        })
+    }
+
+    /// What a period selects for every entity of a set.
+    ///
+    /// # Errors
+    /// INTERNAL for a stored value that is not finite.
+    pub fn select(&self, set: &Arc<EntitySet>, selection: PeriodSelection) -> Result<Cells, Fault> {
+        let mut kept = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|one| one.set.strong_count() > 0);
+        let same = |one: &&Selected| {
+            one.selection == selection && std::ptr::eq(one.set.as_ptr(), Arc::as_ptr(set))
+        };
+        if let Some(found) = kept.iter().find(same) {
+            return Ok(found.cells.clone());
+        }
+        let cells = Cells::new(self.cells(set, selection), selection)?;
+        kept.truncate(SELECTIONS - 1);
+        kept.push_front(Selected {
+            set: Arc::downgrade(set),
+            selection,
+            cells: cells.clone(),
+        });
+        Ok(cells)
+    }
+
+    fn cells(&self, set: &EntitySet, selection: PeriodSelection) -> Vec<EditionCell> {
+        let mut cells = vec![EditionCell::default(); set.entities.len()];
+        let mut at = 0;
+        for &(uid, row) in &set.by_uid {
+            at += self.entities[at..].partition_point(|entity| *entity < uid);
+            let end = at + self.entities[at..].partition_point(|entity| *entity == uid);
+            cells[row as usize] = choose(selection, self.candidates(at..end));
+            at = end;
+        }
+        cells
+    }
+
+    /// As [`Observed::select`], with figures that are tried, by entity row.
+    ///
+    /// # Errors
+    /// As [`Observed::select`].
+    pub fn select_with(
+        &self,
+        set: &Arc<EntitySet>,
+        selection: PeriodSelection,
+        tried: &BTreeMap<usize, &TriedCells>,
+    ) -> Result<Cells, Fault> {
+        let base = self.select(set, selection)?;
+        if tried.is_empty() {
+            return Ok(base);
+        }
+        let mut cells = Vec::clone(&base.cells);
+        for (&row, tried) in tried {
+            let uid = set.uid(row);
+            let start = self.entities.partition_point(|entity| *entity < uid);
+            let end = self.entities.partition_point(|entity| *entity <= uid);
+            let told: Vec<(i64, CellState, Told)> = tried
+                .iter()
+                .map(|(ordinal, tried)| (*ordinal, tried.state, Told::tried(tried)))
+                .collect();
+            let stored = self.candidates(start..end);
+            let stored = stored.filter(|(ordinal, ..)| !tried.contains_key(ordinal));
+            let tried = told
+                .iter()
+                .map(|(ordinal, state, told)| (*ordinal, *state, told));
+            cells[row] = choose(selection, stored.chain(tried));
+        }
+        Cells::new(cells, selection)
+    }
+}
+
+/// The cell that counts among those of an entity; no period stands twice.
+fn choose<'a>(
+    selection: PeriodSelection,
+    mut own: impl Iterator<Item = Candidate<'a>> + Clone,
+) -> EditionCell {
+    let look_back = LookBack::new(selection.period.ordinal(), selection.max_age);
+    let cells = own
+        .clone()
+        .map(|(ordinal, state, _)| PeriodCell { ordinal, state });
+    let (figure, ordinal) = match look_back.select(cells) {
+        Selection::Found(figure) => (Some((figure.value, figure.ordinal)), figure.ordinal),
+        Selection::NotFound(Absence::KnownMissing { ordinal }) => (None, ordinal),
+        Selection::NotFound(_) => return EditionCell::default(),
+    };
+    let Some((_, _, told)) = own.find(|(other, ..)| *other == ordinal) else {
+        return EditionCell::default();
+    };
+    EditionCell {
+        figure,
+        source: told.source.clone(),
+        status: told.status,
+        missing: match figure {
+            Some(_) => None,
+            None => Some((told.missing_reason, told.state_note.clone())),
+        },
+    }
+}
+
+impl Cells {
+    fn new(cells: Vec<EditionCell>, selection: PeriodSelection) -> Result<Self, Fault> {
+        Ok(Self {
+            figures: Arc::new(Figures::new(&cells, selection)?),
+            cells: Arc::new(cells),
+        })
+    }
+}
+
+impl Told {
+    fn new(kind: Kind, observation: Observation) -> Self {
+        Self {
+            kind,
+            source: observation.source,
+            status: observation.status,
+            missing_reason: observation.missing_reason,
+            state_note: observation.state_note,
+        }
+    }
+
+    /// The state of what is tried stands beside it.
+    fn tried(observation: &Observation) -> Self {
+        Self::new(Kind::Value, observation.clone())
+    }
+}
+
+impl Texts {
+    fn number(&mut self, told: Told) -> u32 {
+        if let Some(number) = self.numbers.get(&told) {
+            return *number;
+        }
+        let number = u32::try_from(self.by_number.len()).unwrap_or(u32::MAX);
+        let told = Arc::new(told);
+        self.by_number.push(Arc::clone(&told));
+        self.numbers.insert(told, number);
+        number
+    }
+}
