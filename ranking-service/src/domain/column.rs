@@ -91,8 +91,12 @@ impl Column {
 
     /// Whether every row holds the same bits.
     pub(super) fn same_bits(&self, other: &Self) -> bool {
-        let bits = |column: &[f64]| column.iter().map(|value| value.to_bits());
-        self.len() == other.len() && bits(&self.values).eq(bits(&other.values))
+        self.len() == other.len()
+            && self
+                .values
+                .iter()
+                .zip(&other.values)
+                .all(|(a, b)| a.to_bits() == b.to_bits())
     }
 
     /// Number of rows.
