@@ -6,6 +6,7 @@ use std::error::Error;
 
 pub mod data;
 pub mod loader;
+pub mod loadgen;
 pub mod process;
 pub mod refusal;
 pub mod service;

@@ -53,6 +53,8 @@ mod open;
 mod options;
 mod queue;
 mod read;
+#[cfg(feature = "bench")]
+pub mod reference;
 mod scan;
 mod seal;
 mod segment;

@@ -1,0 +1,49 @@
+//! The numbers that Almanac is to reach, measured: a line per row with name, value, reference,
+//! ratio, goal and `met`, `missed` or `skipped` with why. Exit code 1 if any is missed.
+//!
+//! `cargo bench -p almanac-tests --bench goals -- [serve|store|ranking|forecast]`
+
+mod row;
+mod serve;
+mod store;
+mod table;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use almanac_tests::Outcome;
+use row::Row;
+
+const GROUPS: [&str; 4] = ["serve", "store", "ranking", "forecast"];
+
+fn main() -> Outcome<ExitCode> {
+    // cargo itself adds `--bench`.
+    let named: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|of| of != "--bench")
+        .collect();
+    if let Some(unknown) = named.iter().find(|of| !GROUPS.contains(&of.as_str())) {
+        return Err(format!("no group {unknown:?}; there are {}", GROUPS.join(", ")).into());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut missed = false;
+    for group in GROUPS {
+        if !named.is_empty() && !named.iter().any(|of| of == group) {
+            continue;
+        }
+        let rows = match group {
+            "serve" => runtime.block_on(serve::rows())?,
+            "store" => runtime.block_on(store::rows())?,
+            _ => vec![Row::skipped(group, "comes with its issue")],
+        };
+        for row in rows {
+            writeln!(io::stdout(), "{group:<9}{row}")?;
+            missed |= row.missed();
+        }
+    }
+    Ok(ExitCode::from(u8::from(missed)))
+}

@@ -1,0 +1,204 @@
+//! What durability costs: the store against the engine alone, and starts over much data.
+
+use std::{
+    future::Future,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use almanac_service_kit::store::{
+    Store, StoreError, StoreOptions, TransactError,
+    reference::{RawEngine, raw_pair},
+};
+use almanac_tests::{
+    Outcome,
+    loadgen::closed_loop,
+    service::{Ranking, Running},
+    wire,
+};
+use ranking_service::{
+    domain::selection::CellState,
+    store::{OBSERVATIONS, Observation, ObservationKey},
+};
+use tempfile::TempDir;
+use tonic::Code;
+
+use crate::{row::Row, serve::median, table};
+
+const CALLERS: usize = 64;
+/// How long a repetition of small writes lasts, and how many there are of each kind.
+const TIME: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 5;
+/// A million observations: entities, indicators, years from [`FIRST_YEAR`] on.
+const SHAPE: (usize, usize, usize) = (1000, 50, 20);
+const FIRST_YEAR: usize = 2000;
+const ROWS: usize = SHAPE.0 * SHAPE.1 * SHAPE.2;
+const BATCH: usize = 10_000;
+
+/// The rows of the group.
+pub(crate) async fn rows() -> Outcome<Vec<Row>> {
+    let mut rows = vec![small_writes().await?];
+    let raw = raw_import()?;
+    let name = "import of 1 M observations, Store::transact; raw batches";
+    rows.push(Row::rate(name, store_import().await?, raw, 0.5));
+    let dir = TempDir::new()?;
+    let served = service_import(dir.path()).await?;
+    let name = "import of 1 M observations, WriteObservations; raw batches";
+    rows.push(Row::rate(name, served, raw, 0.5));
+    rows.extend(start(dir.path()).await?);
+    Ok(rows)
+}
+
+fn observation(row: usize) -> (ObservationKey, Observation) {
+    let (cell, year) = (row / SHAPE.2, row % SHAPE.2);
+    let key = (
+        (cell % SHAPE.1) as u64,
+        (cell / SHAPE.1) as u64,
+        i64::try_from(FIRST_YEAR + year).unwrap_or(0),
+    );
+    let observation = Observation {
+        state: CellState::Value(row as f64 / 7.0),
+        missing_reason: 0,
+        state_note: String::new(),
+        source: String::new(),
+        note: String::new(),
+        status: 0,
+        release_time: None,
+    };
+    (key, observation)
+}
+
+/// Durable writes of one observation each, by turns to the store and to the engine alone.
+async fn small_writes() -> Outcome<Row> {
+    let (ours, theirs) = (TempDir::new()?, TempDir::new()?);
+    let options = StoreOptions::default();
+    let raw = Arc::new(RawEngine::open(theirs.path(), options.cache_bytes)?);
+    let store = Store::open(ours.path(), options)?;
+    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let row = move || observation(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let (mut stored, mut referred) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let new = row.clone();
+        let rate = throughput(&raw, move |raw: Arc<RawEngine>| {
+            let (key, value) = new();
+            async move { raw.write(raw_pair(&OBSERVATIONS, &key, &value)?).await }
+        });
+        referred.push(rate.await?);
+        let new = row.clone();
+        let rate = throughput(&store, move |store: Store| {
+            let (key, value) = new();
+            async move {
+                let put = store.transact(move |tx| tx.put(&OBSERVATIONS, &key, &value));
+                put.await.map(|_| ()).map_err(store_error)
+            }
+        });
+        stored.push(rate.await?);
+    }
+    store.close()?;
+    let name = "durable small writes, 64 callers; raw group commit";
+    Ok(Row::rate(name, median(stored), median(referred), 0.8))
+}
+
+fn store_error(error: TransactError<StoreError>) -> StoreError {
+    StoreError::Failed {
+        reason: error.to_string(),
+    }
+}
+
+async fn throughput<C, R>(to: &C, write: impl Fn(C) -> R + Clone + Send + 'static) -> Outcome<f64>
+where
+    C: Clone + Send + 'static,
+    R: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
+    let call = move |to: C| {
+        let written = write(to);
+        async move { written.await.map_or(Code::Internal, |()| Code::Ok) }
+    };
+    let report = closed_loop(std::slice::from_ref(to), CALLERS, TIME, call).await?;
+    if report.count(Code::Internal) > 0 {
+        return Err("a write failed".into());
+    }
+    Ok(report.throughput())
+}
+
+/// Rows per second of flushed batches into the engine alone.
+fn raw_import() -> Outcome<f64> {
+    let dir = TempDir::new()?;
+    let raw = RawEngine::open(dir.path(), StoreOptions::default().cache_bytes)?;
+    let start = Instant::now();
+    for first in (0..ROWS).step_by(BATCH) {
+        let pairs = (first..first + BATCH).map(|row| {
+            let (key, value) = observation(row);
+            raw_pair(&OBSERVATIONS, &key, &value)
+        });
+        raw.write_batch(pairs.collect::<Result<_, _>>()?)?;
+    }
+    let rate = ROWS as f64 / start.elapsed().as_secs_f64();
+    raw.close()?;
+    Ok(rate)
+}
+
+/// Rows per second of transactions of the same batches.
+async fn store_import() -> Outcome<f64> {
+    let dir = TempDir::new()?;
+    let store = Store::open(dir.path(), StoreOptions::default())?;
+    let start = Instant::now();
+    for first in (0..ROWS).step_by(BATCH) {
+        let write = store.transact(move |tx| {
+            for row in first..first + BATCH {
+                let (key, value) = observation(row);
+                tx.put(&OBSERVATIONS, &key, &value)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        write.await.map_err(store_error)?;
+    }
+    let rate = ROWS as f64 / start.elapsed().as_secs_f64();
+    store.close()?;
+    Ok(rate)
+}
+
+/// Rows per second through the service's WriteObservations, one batch after the other.
+async fn service_import(dir: &Path) -> Outcome<f64> {
+    let service = Running::<Ranking>::start(dir).await?;
+    let mut client = service.client();
+    let indicators: Vec<String> = (0..SHAPE.1).map(|of| format!("indicator-{of}")).collect();
+    let entities: Vec<String> = (0..SHAPE.0).map(|of| format!("entity-{of}")).collect();
+    table::create(&mut client, &indicators, &entities, "2019").await?;
+    let begun = Instant::now();
+    for first in (0..ROWS).step_by(BATCH) {
+        let batch = (first..first + BATCH).map(|row| {
+            let ((indicator, entity, year), _) = observation(row);
+            wire::observation(
+                &format!("indicator-{indicator}"),
+                &format!("entity-{entity}"),
+                &year.to_string(),
+                row as f64 / 7.0,
+            )
+        });
+        table::write(&mut client, batch.collect()).await?;
+    }
+    let rate = ROWS as f64 / begun.elapsed().as_secs_f64();
+    service.stop().await?;
+    Ok(rate)
+}
+
+/// A start over a million observations after a clean stop, and the first ranking after it.
+async fn start(dir: &Path) -> Outcome<[Row; 2]> {
+    let begun = Instant::now();
+    let service = Running::<Ranking>::start(dir).await?;
+    let serving = begun.elapsed();
+    let begun = Instant::now();
+    service
+        .client()
+        .list_ranking_results(table::ranking(&[]))
+        .await?;
+    let ranked = begun.elapsed();
+    service.stop().await?;
+    let (one, three) = (Duration::from_secs(1), Duration::from_secs(3));
+    Ok([
+        Row::time("start to SERVING, 1 M observations", serving, one),
+        Row::time("first ranking after it, 1,000 x 50", ranked, three),
+    ])
+}

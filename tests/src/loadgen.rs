@@ -1,0 +1,156 @@
+//! Load on a service: callers over connections, in a closed loop (each calls again when it is
+//! answered) or an open one (calls begin at a rate, whatever the answers do).
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tonic::Code;
+
+use crate::Outcome;
+
+/// What came of a load.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// From the first call's beginning to the last one's end.
+    pub elapsed: Duration,
+    /// Calls by what they came to.
+    pub codes: BTreeMap<i32, u64>,
+    /// Latencies of the calls that came to OK, in ascending order.
+    latencies: Vec<Duration>,
+}
+
+impl Report {
+    fn of(mut samples: Vec<(Code, Duration)>, elapsed: Duration) -> Self {
+        samples.sort_unstable_by_key(|(_, latency)| *latency);
+        let mut report = Self {
+            elapsed,
+            ..Self::default()
+        };
+        for (code, latency) in samples {
+            *report.codes.entry(i32::from(code)).or_default() += 1;
+            if code == Code::Ok {
+                report.latencies.push(latency);
+            }
+        }
+        report
+    }
+
+    /// Calls that came to this code.
+    #[must_use]
+    pub fn count(&self, code: Code) -> u64 {
+        self.codes.get(&i32::from(code)).copied().unwrap_or(0)
+    }
+
+    /// Calls that came to OK, per second.
+    #[must_use]
+    pub fn throughput(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// The least latency that `percent` of the calls that came to OK do not exceed (nearest rank,
+    /// 1 to 100); none without such calls.
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Option<Duration> {
+        let rank = (self.latencies.len() * percent).div_ceil(100);
+        self.latencies.get(rank.checked_sub(1)?).copied()
+    }
+}
+
+/// `callers` on each of the clients call for as long as `time`.
+///
+/// # Errors
+/// If a call panicked.
+pub async fn closed_loop<C, F, R>(
+    clients: &[C],
+    callers: usize,
+    time: Duration,
+    call: F,
+) -> Outcome<Report>
+where
+    C: Clone + Send + 'static,
+    F: Fn(C) -> R + Clone + Send + 'static,
+    R: Future<Output = Code> + Send + 'static,
+{
+    let start = Instant::now();
+    let mut running = JoinSet::new();
+    for client in clients
+        .iter()
+        .flat_map(|client| (0..callers).map(move |_| client))
+    {
+        let (client, call) = (client.clone(), call.clone());
+        running.spawn(async move {
+            let mut samples = Vec::new();
+            while start.elapsed() < time {
+                let begun = Instant::now();
+                let code = call(client.clone()).await;
+                samples.push((code, begun.elapsed()));
+            }
+            samples
+        });
+    }
+    let mut samples = Vec::new();
+    while let Some(of_caller) = running.join_next().await {
+        samples.extend(of_caller?);
+    }
+    Ok(Report::of(samples, start.elapsed()))
+}
+
+/// A call begins every `period`, `calls` in all, on the clients in turn. Latencies count from when
+/// a call was due, so that one that had to wait is not flattered.
+///
+/// # Errors
+/// If a call panicked.
+pub async fn open_loop<C, F, R>(
+    clients: &[C],
+    period: Duration,
+    calls: usize,
+    call: F,
+) -> Outcome<Report>
+where
+    C: Clone + Send + 'static,
+    F: Fn(C) -> R + Clone + Send + 'static,
+    R: Future<Output = Code> + Send + 'static,
+{
+    let start = Instant::now();
+    let mut due = interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut running = JoinSet::new();
+    for client in clients.iter().cycle().take(calls) {
+        let due = due.tick().await;
+        let answer = call(client.clone());
+        running.spawn(async move { (answer.await, due.elapsed()) });
+    }
+    let mut samples = Vec::new();
+    while let Some(sample) = running.join_next().await {
+        samples.push(sample?);
+    }
+    Ok(Report::of(samples, start.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_answered_calls_by_nearest_rank() {
+        let mut samples: Vec<_> = (1..=10)
+            .rev()
+            .map(|ms| (Code::Ok, Duration::from_millis(ms)))
+            .collect();
+        samples.push((Code::Unavailable, Duration::from_secs(9)));
+        let report = Report::of(samples, Duration::from_secs(2));
+        assert_eq!(report.percentile(50), Some(Duration::from_millis(5)));
+        assert_eq!(report.percentile(51), Some(Duration::from_millis(6)));
+        assert_eq!(report.percentile(100), Some(Duration::from_millis(10)));
+        assert_eq!(report.throughput().to_bits(), 5.0f64.to_bits());
+        assert_eq!(report.count(Code::Unavailable), 1);
+        assert_eq!(Report::default().percentile(50), None);
+    }
+}
