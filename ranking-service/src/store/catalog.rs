@@ -28,6 +28,9 @@ const OVERHEAD: usize = 160;
 /// Records of a table by ID.
 type ById<T> = Arc<BTreeMap<String, Arc<Stored<T>>>>;
 
+/// Records brought forward, and the last revision that wrote one of them.
+type Forward<T> = (ById<T>, Option<Revision>);
+
 /// Entities and indicators of a dataset.
 #[derive(Debug)]
 pub struct Catalog {
@@ -195,7 +198,7 @@ fn changed<T>(
     uid: u64,
     since: Revision,
     old: &ById<T>,
-) -> Result<Option<(ById<T>, Option<Revision>)>, Fault>
+) -> Result<Option<Forward<T>>, Fault>
 where
     Stored<T>: Record,
 {
