@@ -1,7 +1,10 @@
 //! What is kept of an import: how far it is, and each chunk's hash and answer. Written in the same
 //! commit as the rows.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use almanac_proto::common::v1::{
     ErrorReason, ImportAck, ImportResume, ImportRowError, ImportStart, ImportSummary, OnError,
@@ -60,6 +63,8 @@ pub(super) struct Started {
     method: &'static str,
     stop: bool,
     validate_only: bool,
+    /// Whether a chunk was refused: those behind it are under way already, and must not be kept.
+    refused: AtomicBool,
 }
 
 /// A chunk whose rows were checked.
@@ -95,6 +100,7 @@ impl Started {
             method,
             stop: !matches!(on_error, Ok(OnError::RejectRow)),
             validate_only: start.validate_only,
+            refused: AtomicBool::new(false),
         })
     }
 
@@ -208,38 +214,56 @@ pub(super) async fn commit<I: Import>(
 ) -> Result<ImportAck, Fault> {
     let tokens = store.clone();
     write(&store, started.intent(), move |tx| {
-        let mut progress = started.progress(tx)?;
-        if started.validate_only() {
-            let written = import.write(tx, chunk.checked)?;
-            return acknowledge::<I>(&started, chunk.sequence, written, String::new());
+        if started.refused.load(Ordering::Relaxed) {
+            let text = "a chunk before this one was refused";
+            return Err(incomplete(text, chunk.sequence));
         }
-        if chunk.sequence < progress.next {
-            return started.again(tx, &chunk, progress.next);
+        let acknowledged = apply(tx, &tokens, &started, &*import, chunk);
+        if acknowledged.is_err() {
+            started.refused.store(true, Ordering::Relaxed);
         }
-        if chunk.sequence > progress.next {
-            return Err(gap(chunk.sequence, progress.next));
-        }
-        if progress.finished {
-            let text = "the import is finished; use a new import_id";
-            return Err(Fault::new(
-                Code::FailedPrecondition,
-                ErrorReason::ImportFinished,
-                text,
-            ));
-        }
-        let written = import.write(tx, chunk.checked)?;
-        let revision = tokens.token(tx.revision());
-        let ack = acknowledge::<I>(&started, chunk.sequence, written, revision.clone())?;
-        progress.next += 1;
-        progress.written += i64::from(ack.written_count);
-        progress.rejected += i64::from(ack.rejected_count);
-        progress.revision = revision;
-        let (rows, encoded) = (chunk.rows, ack.encode_to_vec());
-        started.keep(tx, chunk.sequence, What::Chunk { rows, ack: encoded })?;
-        started.keep(tx, WHOLE, What::Import(progress))?;
-        Ok(ack)
+        acknowledged
     })
     .await
+}
+
+fn apply<I: Import>(
+    tx: &mut Transaction<'_>,
+    tokens: &Store,
+    started: &Started,
+    import: &I,
+    chunk: Chunk<I::Checked>,
+) -> Result<ImportAck, Fault> {
+    let mut progress = started.progress(tx)?;
+    if started.validate_only() {
+        let written = import.write(tx, chunk.checked)?;
+        return acknowledge::<I>(started, chunk.sequence, written, String::new());
+    }
+    if chunk.sequence < progress.next {
+        return started.again(tx, &chunk, progress.next);
+    }
+    if chunk.sequence > progress.next {
+        return Err(gap(chunk.sequence, progress.next));
+    }
+    if progress.finished {
+        let text = "the import is finished; use a new import_id";
+        return Err(Fault::new(
+            Code::FailedPrecondition,
+            ErrorReason::ImportFinished,
+            text,
+        ));
+    }
+    let written = import.write(tx, chunk.checked)?;
+    let revision = tokens.token(tx.revision());
+    let ack = acknowledge::<I>(started, chunk.sequence, written, revision.clone())?;
+    progress.next += 1;
+    progress.written += i64::from(ack.written_count);
+    progress.rejected += i64::from(ack.rejected_count);
+    progress.revision = revision;
+    let (rows, encoded) = (chunk.rows, ack.encode_to_vec());
+    started.keep(tx, chunk.sequence, What::Chunk { rows, ack: encoded })?;
+    started.keep(tx, WHOLE, What::Import(progress))?;
+    Ok(ack)
 }
 
 /// Finishes the import, or answers again that it is.

@@ -100,6 +100,7 @@ async fn small_writes() -> Outcome<Row> {
     Ok(Row::rate(name, median(stored), median(referred), 0.8))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn store_error(error: TransactError<StoreError>) -> StoreError {
     StoreError::Failed {
         reason: error.to_string(),
