@@ -1,3 +1,5 @@
+//! What a generation of columns is, and who pays for it.
+
 use std::{
     collections::BTreeMap,
     sync::{Barrier, atomic::AtomicBool},
