@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+pub mod crash;
 pub mod data;
 pub mod loader;
 pub mod loadgen;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -112,6 +113,13 @@ impl Drop for Process {
             drop(self.child.wait());
         }
     }
+}
+
+/// The address in a service's JSON line that says where it listens.
+#[must_use]
+pub fn address_in(line: &str) -> Option<SocketAddr> {
+    let rest = line.split("\"address\":\"").nth(1)?;
+    rest.split('"').next()?.parse().ok()
 }
 
 /// The binary of another package of the workspace, beside `sibling`; none where it is not built

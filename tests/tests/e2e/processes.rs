@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use almanac_tests::{
-    process::{Process, Signal, binary, run},
+    process::{Process, Signal, address_in, binary, run},
     service::{Forecast, Kind, Ranking, Running, connect, serving},
     skip::skip,
 };
@@ -132,11 +132,7 @@ async fn the_services_own_binaries() {
         };
         let mut process = Process::spawn(&mut serve(dir.path())).unwrap();
         let line = process.until("\"listening\"").unwrap();
-        let address = line
-            .split("\"address\":\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let address: std::net::SocketAddr = address.unwrap().parse().unwrap();
+        let address = address_in(&line).unwrap();
         let channel = connect(address).await.unwrap();
         serving(channel, program.service).await.unwrap();
         // A second process on its directory ends with a clear message.

@@ -1,0 +1,123 @@
+//! Kills the services under acknowledged writes and says what was lost.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use almanac_tests::{
+    Outcome,
+    crash::{Datasets, Markets, Plan, Subject, Tally, run},
+    process::binary,
+    service::Kind as _,
+};
+use tempfile::TempDir;
+
+const USAGE: &str = "usage: crash [--rounds N] [--exactly-once REQUESTS]
+             [--service ranking|forecast|both] [--seed S] [--dir DIR]
+
+  --rounds N               how often each service is killed under writes (10)
+  --exactly-once REQUESTS  also send so many requests three times each, with kills in between (0)
+  --service WHICH          which service (both)
+  --seed S                 of every choice (1)
+  --dir DIR                an empty directory for the stores, kept afterwards; else a temporary one";
+
+/// What the command line says.
+struct Arguments {
+    rounds: u64,
+    exactly_once: u64,
+    service: String,
+    seed: u64,
+    dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let told = arguments(env::args().skip(1)).and_then(|arguments| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(crash(&arguments))
+    });
+    match told {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nobody is left to be told where standard error is closed.
+            drop(writeln!(io::stderr(), "crash: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments(mut given: impl Iterator<Item = String>) -> Outcome<Arguments> {
+    let mut arguments = Arguments {
+        rounds: 10,
+        exactly_once: 0,
+        service: "both".to_owned(),
+        seed: 1,
+        dir: None,
+    };
+    while let Some(name) = given.next() {
+        let mut value = || {
+            given
+                .next()
+                .ok_or_else(|| format!("{name} what?\n\n{USAGE}"))
+        };
+        match name.as_str() {
+            "--rounds" => arguments.rounds = value()?.parse()?,
+            "--exactly-once" => arguments.exactly_once = value()?.parse()?,
+            "--service" => arguments.service = value()?,
+            "--seed" => arguments.seed = value()?.parse()?,
+            "--dir" => arguments.dir = Some(value()?.into()),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    if !["ranking", "forecast", "both"].contains(&arguments.service.as_str()) {
+        return Err(USAGE.into());
+    }
+    Ok(arguments)
+}
+
+/// Whether nothing bad was found.
+async fn crash(arguments: &Arguments) -> Outcome<bool> {
+    let temporary = TempDir::new()?;
+    let dir = arguments.dir.as_deref().unwrap_or(temporary.path());
+    let mut clean = true;
+    if arguments.service != "forecast" {
+        clean &= one(Datasets, arguments, dir).await?;
+    }
+    if arguments.service != "ranking" {
+        clean &= one(Markets, arguments, dir).await?;
+    }
+    Ok(clean)
+}
+
+async fn one<S: Subject>(subject: S, arguments: &Arguments, dir: &Path) -> Outcome<bool> {
+    let name = S::Service::PROGRAM.name;
+    let binary = binary(&env::current_exe()?, name).ok_or_else(|| {
+        format!(
+            "{name} is not built; this builds it: \
+             cargo build --release -p ranking-service -p forecast-service"
+        )
+    })?;
+    let plan = Plan {
+        binary,
+        dir: dir.join(name),
+        seed: arguments.seed,
+        rounds: arguments.rounds,
+        exactly_once: arguments.exactly_once,
+    };
+    let mut tally = Tally::default();
+    let ran = run(subject, &plan, &mut tally).await;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{name}, seed {}, {} rounds, {} requests three times each",
+        plan.seed, plan.rounds, plan.exactly_once
+    )?;
+    writeln!(out, "{tally}")?;
+    ran?;
+    Ok(tally.clean())
+}

@@ -1,0 +1,142 @@
+//! The writes, and what a service has to offer to be tried.
+
+use tonic::{Status, transport::Channel};
+
+use super::dice::Dice;
+use crate::{Outcome, service::Kind as Service};
+
+/// What kind of write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One figure, as a new version of a cell that has others.
+    Figure,
+    /// [`BATCH`] figures in cells of their own, all or none.
+    Figures,
+    /// One resource.
+    Resource,
+    /// Several resources, all or none, where the service can create several at once.
+    Resources,
+    /// An edition or a forecast.
+    Publication,
+}
+
+/// Number of figures or resources in a batch.
+pub const BATCH: u64 = 20;
+
+/// A write; its kind and its serial number say all that its request holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Write {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Unique in the run, from 1.
+    pub serial: u64,
+    /// What kind.
+    pub kind: Kind,
+}
+
+impl Write {
+    /// The write of this number.
+    pub(super) fn new(seed: u64, serial: u64) -> Self {
+        let kind = match Dice::new(seed, serial).below(100) {
+            0..40 => Kind::Figure,
+            40..60 => Kind::Figures,
+            60..80 => Kind::Resource,
+            80..94 => Kind::Resources,
+            _ => Kind::Publication,
+        };
+        Self { seed, serial, kind }
+    }
+
+    /// The request ID: the same one whenever it is sent.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        let low = self.serial & 0xffff_ffff_ffff;
+        format!("{:08x}-0000-4000-8000-{low:012x}", self.seed & 0xffff_ffff)
+    }
+
+    /// The value that its figures have and no other write's.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.serial as f64 + 0.25
+    }
+
+    /// ID of a resource that it creates.
+    #[must_use]
+    pub fn id(&self, part: u64) -> String {
+        format!("w{}-{part}", self.serial)
+    }
+
+    /// Column and year of a figure of its batch, where no other write has one.
+    #[must_use]
+    pub fn cell(&self, part: u64, columns: u64) -> (u64, String) {
+        let index = self.serial * BATCH + part;
+        (index % columns, (FIRST_YEAR + index / columns).to_string())
+    }
+}
+
+/// The year of the figures that publications are computed from, and the first that batches use.
+pub const FIRST_YEAR: u64 = 2023;
+
+/// What a service holds of one write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Number of its figures or resources that should be there.
+    pub whole: usize,
+    /// Number of them that are.
+    pub present: usize,
+    /// Number of effects beyond one each.
+    pub extra: usize,
+    /// The edition or forecast that it created was seen being computed after the restart.
+    pub resumed: bool,
+    /// How that ended.
+    pub publication: Option<Publication>,
+}
+
+/// How a publication ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publication {
+    /// Published, and its replay matches.
+    Verified,
+    /// Published, and its replay differs, or it never ended.
+    Unverified,
+    /// Failed, with an error of its own.
+    Failed,
+}
+
+impl Found {
+    /// Adds one figure or resource, of which the service holds `count`.
+    pub(super) fn add(&mut self, count: usize) {
+        self.whole += 1;
+        self.present += count.min(1);
+        self.extra += count.saturating_sub(1);
+    }
+}
+
+/// A service and how it is written to and asked.
+pub trait Subject: Copy + Send + Sync + 'static {
+    /// The service.
+    type Service: Service;
+
+    /// Creates what the writes need.
+    fn prepare(self, channel: Channel) -> impl Future<Output = Result<(), Status>> + Send;
+
+    /// Sends a write. The receipt is the same for every effect that is the same: the revision of
+    /// the commit, or the UIDs of what was created.
+    fn send(
+        self,
+        channel: Channel,
+        write: Write,
+    ) -> impl Future<Output = Result<String, Status>> + Send;
+
+    /// Asks what there is of a write, and waits until a publication has ended.
+    fn found(self, channel: Channel, write: Write) -> impl Future<Output = Outcome<Found>> + Send;
+}
+
+/// A read that may find nothing.
+pub(super) fn absent<T>(answer: Result<tonic::Response<T>, Status>) -> Result<Option<T>, Status> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+        Err(status) => Err(status),
+    }
+}
