@@ -10,7 +10,7 @@ use crate::{Outcome, service::Kind as Service};
 pub enum Kind {
     /// One figure, as a new version of a cell that has others.
     Figure,
-    /// [`BATCH`] figures in cells of their own, all or none.
+    /// A batch of figures in cells of their own, all or none.
     Figures,
     /// One resource.
     Resource,
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// Number of figures or resources in a batch.
-pub const BATCH: u64 = 20;
+pub(super) const BATCH: u64 = 20;
 
 /// A write; its kind and its serial number say all that its request holds.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +75,7 @@ impl Write {
 }
 
 /// The year of the figures that publications are computed from, and the first that batches use.
-pub const FIRST_YEAR: u64 = 2023;
+pub(super) const FIRST_YEAR: u64 = 2023;
 
 /// What a service holds of one write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
