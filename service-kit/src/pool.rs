@@ -127,11 +127,7 @@ impl Pool {
     pub(crate) async fn call_slot(&self) -> Result<Slot, Fault> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| self.busy())?;
-        let running = Arc::clone(&self.calls).acquire_owned().await;
-        Ok(Slot {
-            _running: running.map_err(|error| Fault::internal(&error))?,
-            _admitted: Some(admitted),
-        })
+        turn(&self.calls, Some(admitted)).await
     }
 
     /// Waits for the turn of a part of a stream, which is never refused: streams bound their parts
@@ -140,11 +136,7 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn part_slot(&self) -> Result<Slot, Fault> {
-        let running = Arc::clone(&self.calls).acquire_owned().await;
-        Ok(Slot {
-            _running: running.map_err(|error| Fault::internal(&error))?,
-            _admitted: None,
-        })
+        turn(&self.calls, None).await
     }
 
     /// Waits for the turn of a job.
@@ -152,11 +144,7 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn job_slot(&self) -> Result<Slot, Fault> {
-        let running = Arc::clone(&self.jobs).acquire_owned().await;
-        Ok(Slot {
-            _running: running.map_err(|error| Fault::internal(&error))?,
-            _admitted: None,
-        })
+        turn(&self.jobs, None).await
     }
 
     fn busy(&self) -> Fault {
@@ -205,6 +193,18 @@ impl Pool {
         };
         tokio::time::timeout(limit, idle).await == Ok(true)
     }
+}
+
+/// Waits in order for one of the places to run.
+async fn turn(
+    places: &Arc<Semaphore>,
+    admitted: Option<OwnedSemaphorePermit>,
+) -> Result<Slot, Fault> {
+    let running = Arc::clone(places).acquire_owned().await;
+    Ok(Slot {
+        _running: running.map_err(|error| Fault::internal(&error))?,
+        _admitted: admitted,
+    })
 }
 
 #[cfg(test)]

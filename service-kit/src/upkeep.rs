@@ -41,7 +41,7 @@ pub(crate) fn exit_code(error: &StoreError) -> u8 {
 /// Checks the log and, where there is one, the index against it. A backup has none, and stays as
 /// it is.
 fn verify(dir: &Path, options: StoreOptions) -> Result<String, StoreError> {
-    let report = if dir.join("index").exists() {
+    if dir.join("index").exists() {
         let options = StoreOptions {
             create: false,
             ..options
@@ -50,10 +50,8 @@ fn verify(dir: &Path, options: StoreOptions) -> Result<String, StoreError> {
         let verified = store.verify();
         store.close()?;
         verified?;
-        store::check(dir)?
-    } else {
-        store::check(dir)?
-    };
+    }
+    let report = store::check(dir)?;
     Ok(told("verified", &report, "in", dir))
 }
 

@@ -31,10 +31,9 @@ impl Lineage {
 
     /// The store that committed a revision.
     pub(super) fn of(&self, revision: Revision) -> &[u8; 16] {
-        let restored = self.restored.iter().rev();
-        let own = restored.map(|(last, name)| (last, name));
-        own.into_iter()
-            .find(|(last, _)| revision > **last)
+        let mut newest_first = self.restored.iter().rev();
+        newest_first
+            .find(|(last, _)| revision > *last)
             .map_or(&self.incarnation, |(_, name)| name)
     }
 }
