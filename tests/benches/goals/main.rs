@@ -16,6 +16,10 @@ use std::{
 use almanac_tests::Outcome;
 use row::Row;
 
+// As in the services, which run inside the bench.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const GROUPS: [&str; 4] = ["serve", "store", "ranking", "forecast"];
 
 fn main() -> Outcome<ExitCode> {
