@@ -41,6 +41,7 @@ pub const PROGRAM: Program = Program {
     service: "almanac.forecast.v1.ForecastService",
     listen: "127.0.0.1:50052",
     data_dir: "almanac-forecast-data",
+    keep: store::keep,
 };
 
 /// Serves on `listener` until `shutdown` ends, then drains and closes the store.

@@ -9,7 +9,7 @@ use almanac_service_kit::{
     fault::Fault,
     plain::period::{Frequency, Period},
     resource::{Key, Stored},
-    store::{Read, Record, Revision, Table},
+    store::{Keep, Read, Record, Revision, Table},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,24 @@ pub use forecasts::{FORECASTS, Forecast, ForecastState};
 pub const MARKETS: Table<Key, Stored<Market>> = Table::new(1, "markets");
 /// Points.
 pub const POINTS: Table<PointKey, Point> = Table::new(2, "points");
+
+/// Which versions compaction keeps: all of points, and of the rest what can still be read. A table
+/// that is not named here keeps all.
+#[must_use]
+pub fn keep(table: u8) -> Keep {
+    let readable = [
+        MARKETS.id(),
+        FORECASTS.id(),
+        forecasts::UNFINISHED.id(),
+        forecasts::INPUTS.id(),
+        forecasts::HISTORIES.id(),
+        forecasts::VALUES.id(),
+    ];
+    match readable.contains(&table) {
+        true => Keep::Readable,
+        false => Keep::All,
+    }
+}
 
 /// Market uid, [`coordinate`] of the series, and the ordinal of the period at the market's
 /// frequency, which cannot change once there are points.

@@ -28,6 +28,7 @@ pub const PROGRAM: Program = Program {
     service: "almanac.ranking.v1.RankingService",
     listen: "127.0.0.1:50051",
     data_dir: "almanac-ranking-data",
+    keep: store::keep,
 };
 
 /// Serves on a listener until `shutdown` ends.

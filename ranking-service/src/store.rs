@@ -12,7 +12,7 @@ use std::sync::Arc;
 use almanac_service_kit::{
     plain::period::{Frequency, Period},
     resource::{Key, Stored},
-    store::{Record, Table},
+    store::{Keep, Record, Table},
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,29 @@ pub const EDITION_RESULTS: Table<(u64, u32), EditionResult> = Table::new(11, "ed
 
 /// Sources that observations name, by source uid.
 pub const SOURCES_USED: Table<u64, ()> = Table::new(12, "sources_used");
+
+/// Which versions compaction keeps: all of observations, and of the rest what can still be read. A
+/// table that is not named here keeps all.
+#[must_use]
+pub fn keep(table: u8) -> Keep {
+    let readable = [
+        DATASETS.id(),
+        SOURCES.id(),
+        INDICATORS.id(),
+        ENTITIES.id(),
+        INDICES.id(),
+        OBSERVED.id(),
+        EDITIONS.id(),
+        EDITION_INPUTS.id(),
+        EDITION_CELLS.id(),
+        EDITION_RESULTS.id(),
+        SOURCES_USED.id(),
+    ];
+    match readable.contains(&table) {
+        true => Keep::Readable,
+        false => Keep::All,
+    }
+}
 
 /// Indicator uid, entity uid, and the ordinal of the period at the indicator's frequency.
 pub type ObservationKey = (u64, u64, i64);

@@ -59,6 +59,8 @@ pub enum Action {
     PrintConfig,
     /// Check every byte of the store.
     Verify,
+    /// Drop versions that are past keeping from the store.
+    Compact,
     /// Copy the store to this directory, while it serves or not.
     Backup(PathBuf),
     /// Make the store from the backup in this directory.
@@ -142,6 +144,7 @@ pub fn gather(
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("healthcheck") => Action::Healthcheck,
         Some("verify") => Action::Verify,
+        Some("compact") => Action::Compact,
         Some("backup") => Action::Backup(values.place("backup", "to", flag("to"))),
         Some("restore") => Action::Restore(values.place("restore", "from", flag("from"))),
         _ if matches.get_flag("print-config") => Action::PrintConfig,
@@ -155,12 +158,20 @@ fn command(name: &'static str, version: &'static str, settings: &[Setting]) -> C
         .version(version)
         .arg(
             Arg::new("action")
-                .value_parser(["serve", "healthcheck", "verify", "backup", "restore"])
+                .value_parser([
+                    "serve",
+                    "healthcheck",
+                    "verify",
+                    "compact",
+                    "backup",
+                    "restore",
+                ])
                 .default_value("serve")
                 .help(
                     "serve; healthcheck: ask a running service; verify: check the store, which \
-                     nobody has open; backup: copy the store, also of a running service; restore: \
-                     make the store from a backup",
+                     nobody has open; compact: drop versions past keeping from such a store; \
+                     backup: copy the store, also of a running service; restore: make the store \
+                     from a backup",
                 ),
         )
         .arg(

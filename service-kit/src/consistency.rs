@@ -5,7 +5,7 @@ use almanac_proto::common::v1::{Consistency, ErrorReason, consistency::Requireme
 use crate::{
     fault::{Fault, Violations},
     page::Page,
-    store::{CommitTime, Snapshot, Store},
+    store::{CommitTime, Snapshot, Store, StoreError},
     time::to_nanos,
     write::store_fault,
 };
@@ -34,7 +34,7 @@ pub async fn snapshot(store: &Store, consistency: Option<&Consistency>) -> Resul
             violations.finish()?;
             store
                 .as_of(CommitTime::from_nanoseconds(nanos))
-                .map_err(|error| store_fault(&error))
+                .map_err(|error| gone(store, &error))
         }
     }
 }
@@ -57,9 +57,20 @@ pub async fn page_snapshot(
 fn exact(store: &Store, field: &str, token: &str) -> Result<Snapshot, Fault> {
     let revision = store.parse_token(token).map_err(|_| unknown(field))?;
     store.at(revision).map_err(|error| match error {
-        crate::store::StoreError::RevisionUnknown => unknown(field),
-        error => store_fault(&error),
+        StoreError::RevisionUnknown => unknown(field),
+        error => gone(store, &error),
     })
+}
+
+/// The fault of a read; of what was compacted away, with the oldest revision that is left.
+fn gone(store: &Store, error: &StoreError) -> Fault {
+    let fault = store_fault(error);
+    match error {
+        StoreError::RevisionCompacted { floor } => {
+            fault.with("oldest_revision", store.token(*floor))
+        }
+        _ => fault,
+    }
 }
 
 fn unknown(field: &str) -> Fault {

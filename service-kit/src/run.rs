@@ -19,7 +19,7 @@ use crate::{
     limits::Limits,
     pool::PoolSettings,
     server::{ServeError, signals},
-    store::StoreOptions,
+    store::{Keep, StoreOptions},
     telemetry::{self, LogFormat},
     upkeep,
 };
@@ -40,6 +40,8 @@ pub struct Program {
     pub listen: &'static str,
     /// Default of `data-dir`.
     pub data_dir: &'static str,
+    /// Which versions in the service's own tables compaction keeps, by the table's number.
+    pub keep: fn(u8) -> Keep,
 }
 
 /// The configuration of a service, checked.
@@ -55,6 +57,8 @@ pub struct Config {
     pub snapshot_bytes: usize,
     /// How long calls in flight may take once the service is told to stop.
     pub drain: Duration,
+    /// How long versions of what is configured are kept.
+    pub keep_versions: Duration,
     /// The threads that computations share.
     pub compute: PoolSettings,
     /// What callers may ask for at most.
@@ -75,6 +79,7 @@ impl Config {
             cache_bytes: 64 << 20,
             snapshot_bytes: 64 << 20,
             drain: Duration::from_secs(10),
+            keep_versions: Duration::from_hours(720),
             compute: PoolSettings {
                 threads: 2,
                 queue: 64,
@@ -87,7 +92,7 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 12] {
+    pub fn settings(program: &Program) -> [Setting; 13] {
         [
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
@@ -106,6 +111,12 @@ impl Config {
                 "drain-seconds",
                 "20",
                 "time for calls in flight at the end, 0 to 3600",
+            ),
+            Setting::new(
+                "keep-versions-hours",
+                "720",
+                "compact: how long versions of what is configured can be read after they were \
+                 replaced, 1 to 876000; observations and points keep all theirs",
             ),
             Setting::new(
                 "compute-threads",
@@ -153,6 +164,7 @@ impl Config {
         let cache = values.take_if("cache-mib", within(16, 65_536));
         let snapshot = values.take_if("snapshot-mib", within(0, 65_536));
         let drain = values.take_if("drain-seconds", within(0, 3600));
+        let keep_versions = values.take_if("keep-versions-hours", within(1, 876_000));
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
         let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));
@@ -170,6 +182,7 @@ impl Config {
             snapshot_bytes: usize::try_from(snapshot.ok_or_else(missing)? << 20)
                 .unwrap_or(usize::MAX),
             drain: Duration::from_secs(drain.ok_or_else(missing)?),
+            keep_versions: Duration::from_hours(keep_versions.ok_or_else(missing)?),
             compute: PoolSettings {
                 threads: threads.ok_or_else(missing)?,
                 queue: queue.ok_or_else(missing)?,
@@ -244,7 +257,7 @@ where
     if action == Action::PrintConfig {
         return say(&values.print(), ExitCode::SUCCESS);
     }
-    if let Some(kept) = upkeep::run(&action, &config.data_dir, config.store()) {
+    if let Some(kept) = upkeep::run(&action, program, &config) {
         return match kept {
             Ok(text) => say(&text, ExitCode::SUCCESS),
             Err(error) => {

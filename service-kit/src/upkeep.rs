@@ -1,11 +1,13 @@
-//! What is done to a store beside serving it: `verify`, `backup`, `restore`.
+//! What is done to a store beside serving it: `verify`, `compact`, `backup`, `restore`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
     config::Action,
-    store::{self, CopyReport, Store, StoreError, StoreOptions},
-    time,
+    import,
+    run::{Config, Program},
+    store::{self, CommitTime, CopyReport, Rules, Store, StoreError, StoreOptions},
+    time, write,
 };
 
 /// Exit code for a store or backup that is damaged (EX_DATAERR of sysexits.h).
@@ -14,11 +16,13 @@ pub(crate) const EXIT_DAMAGED: u8 = 65;
 /// Does what the action asks and answers what to print; none for an action of another kind.
 pub(crate) fn run(
     action: &Action,
-    data_dir: &Path,
-    options: StoreOptions,
+    program: &Program,
+    config: &Config,
 ) -> Option<Result<String, StoreError>> {
+    let (data_dir, options) = (config.data_dir.as_path(), config.store());
     let done = match action {
         Action::Verify => verify(data_dir, options),
+        Action::Compact => compact(data_dir, program, config.keep_versions, options),
         Action::Backup(to) => {
             store::backup(data_dir, to).map(|report| told("backed up", &report, "to", to))
         }
@@ -53,6 +57,42 @@ fn verify(dir: &Path, options: StoreOptions) -> Result<String, StoreError> {
     }
     let report = store::check(dir)?;
     Ok(told("verified", &report, "in", dir))
+}
+
+/// Drops what is past keeping, and makes the index anew, so that the next start need not.
+fn compact(
+    dir: &Path,
+    program: &Program,
+    keep_versions: Duration,
+    options: StoreOptions,
+) -> Result<String, StoreError> {
+    let now = (options.clock)();
+    let nanoseconds = i64::try_from(keep_versions.as_nanos()).unwrap_or(i64::MAX);
+    let before = now.nanoseconds().saturating_sub(nanoseconds);
+    let of = |table: u8| {
+        let kits = write::keep(table).or_else(|| import::keep(table));
+        kits.unwrap_or_else(|| (program.keep)(table))
+    };
+    let rules = Rules {
+        of: &of,
+        before: CommitTime::from_nanoseconds(before),
+        now,
+        segment_bytes: options.segment_bytes,
+    };
+    let report = store::compact(dir, &rules)?;
+    if report.dropped == 0 {
+        return Ok(told("nothing to drop from", &report.after, "in", dir));
+    }
+    Store::open(dir, options)?.close()?;
+    let (dropped, floor) = (report.dropped, report.floor);
+    let compacted = format!(
+        "dropped {dropped} versions of {} bytes, leaving",
+        report.before.bytes
+    );
+    let text = told(&compacted, &report.after, "in", dir);
+    Ok(format!(
+        "{text}commits before number {floor} can no longer be read\n"
+    ))
 }
 
 fn told(done: &str, report: &CopyReport, preposition: &str, dir: &Path) -> String {

@@ -7,6 +7,7 @@ mod tests;
 use almanac_proto::common::v1::ErrorReason;
 use prost::Message;
 
+pub(crate) use intent::keep;
 pub use intent::{Intent, REQUEST_ID_HOURS};
 
 use crate::{
@@ -87,7 +88,7 @@ pub fn store_fault(error: &StoreError) -> Fault {
         E::RevisionCompacted { .. } => Fault::new(
             Code::FailedPrecondition,
             ErrorReason::RevisionCompacted,
-            format!("{error}; read a newer revision"),
+            "the state at that revision has been compacted away; read a newer one",
         ),
         E::TooLarge { .. } => Fault::new(
             Code::InvalidArgument,

@@ -1,9 +1,12 @@
 //! What is kept of an import: how far it is, and each chunk's hash and answer. Written in the same
 //! commit as the rows.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use almanac_proto::common::v1::{
@@ -16,7 +19,7 @@ use tonic::Code;
 use super::{Import, MAX_ROW_ERROR_BYTES, Written};
 use crate::{
     fault::{Fault, Violations},
-    store::{Read as _, Record, Store, Table, Transaction},
+    store::{Keep, Read as _, Record, Store, Table, Transaction},
     write::{Intent, store_fault, write},
 };
 
@@ -26,6 +29,12 @@ pub const KEPT_HOURS: i64 = 24;
 /// By import ID and sequence: each chunk; under sequence 0 the import as a whole.
 const IMPORTS: Table<(String, i64), Kept> = Table::new(251, "imports");
 const WHOLE: i64 = 0;
+
+/// What compaction keeps of the imports; none for other tables.
+pub(crate) fn keep(table: u8) -> Option<Keep> {
+    let hours = KEPT_HOURS.unsigned_abs();
+    (table == IMPORTS.id()).then(|| Keep::Newest(Duration::from_hours(hours)))
+}
 
 /// A record with the time of its commit, by which it can be dropped once it is old.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::directory::Directory;
 use super::disk::{self, SystemDisk};
 use super::error::StoreError;
+use super::frame::Frame;
 use super::high::{self, High, HighWriter};
 use super::lineage::Lineage;
 use super::log::Log;
@@ -44,7 +45,9 @@ pub struct CopyReport {
 pub fn backup(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
     let source = match Directory::lock(from, false) {
         // Beside the process that holds it: what it has acknowledged no longer changes.
-        Err(StoreError::InUse { .. }) => Source::open(Directory::beside(from), false)?,
+        Err(StoreError::InUse { .. }) if !Directory::beside(from).is_compacting() => {
+            Source::open(Directory::beside(from), false)?
+        }
         locked => Source::open(locked?, true)?,
     };
     source.copy(to, &source.lineage)
@@ -68,20 +71,25 @@ pub fn restore(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
 /// # Errors
 /// [`StoreError::Absent`], [`StoreError::Corrupt`] with the file, offset and revision.
 pub fn check(dir: &Path) -> Result<CopyReport, StoreError> {
+    if Directory::beside(dir).is_compacting() {
+        // What a crash left half done is brought to its end.
+        drop(Directory::lock(dir, false)?);
+    }
     let source = Source::open(Directory::beside(dir), true)?;
     source.check(&source.directory.log())?;
     source.report()
 }
 
-struct Source {
-    directory: Directory,
-    lineage: Lineage,
-    end: High,
+/// A store whose log is read as it is.
+pub(super) struct Source {
+    pub(super) directory: Directory,
+    pub(super) lineage: Lineage,
+    pub(super) end: High,
 }
 
 impl Source {
     /// `still`: nobody writes, so that whole commits after the mark count as well.
-    fn open(directory: Directory, still: bool) -> Result<Self, StoreError> {
+    pub(super) fn open(directory: Directory, still: bool) -> Result<Self, StoreError> {
         let absent = || StoreError::Absent {
             dir: directory.root.clone(),
         };
@@ -146,8 +154,21 @@ impl Source {
         Ok(bytes)
     }
 
+    /// Calls with each frame of the log.
+    pub(super) fn walk(
+        &self,
+        on_frame: &mut dyn FnMut(&Frame<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let log = Log {
+            dir: &self.directory.log(),
+            incarnation: self.lineage.incarnation,
+        };
+        let end = (&self.end.tip, self.end.position);
+        log.walk(Revision::ZERO, end, on_frame)
+    }
+
     /// Whether the log in `dir` leads to the end.
-    fn check(&self, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn check(&self, dir: &Path) -> Result<(), StoreError> {
         let log = Log {
             dir,
             incarnation: self.lineage.incarnation,
@@ -164,7 +185,7 @@ impl Source {
         })
     }
 
-    fn report(&self) -> Result<CopyReport, StoreError> {
+    pub(super) fn report(&self) -> Result<CopyReport, StoreError> {
         let mut bytes = self.end.position.offset;
         for number in 1..self.end.position.segment {
             let path = segment::path(&self.directory.log(), number);

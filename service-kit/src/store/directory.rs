@@ -11,8 +11,12 @@
 //! ```
 //!
 //! There is a line `restored` for each time it was restored from a backup: the last revision in
-//! that, and the name of the store from there on. The check is the first eight bytes of the BLAKE3
-//! hash of the lines before it.
+//! that, and the name of the store from there on. A store that was compacted has format 2 and a line
+//! `compacted` with the oldest revision that can still be read. The check is the first eight bytes
+//! of the BLAKE3 hash of the lines before it.
+//!
+//! Compaction builds a whole store in `compact/`. Renaming that to `compacted/` decides it; whoever
+//! locks the directory next, if only after a crash, puts its parts in place.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -25,10 +29,11 @@ use super::segment::HEADER;
 use super::table::hex;
 use super::time::Revision;
 
-/// The format that this release writes and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The newest format that this release reads. It writes the oldest that says everything.
+const FORMAT: u32 = 2;
 const TITLE: &str = "almanac-store ";
 const RESTORED: &str = "restored ";
+const COMPACTED: &str = "compacted ";
 
 /// A data directory, locked but for reading beside the process that holds it.
 #[derive(Debug)]
@@ -73,10 +78,13 @@ impl Directory {
         lock.set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(io)?;
-        Ok(Self {
+        let directory = Self {
             root: root.to_owned(),
             _lock: Some(lock),
-        })
+        };
+        disk::remove(&directory.building())?;
+        directory.finish_compaction()?;
+        Ok(directory)
     }
 
     /// The directory without its lock, for reading what no longer changes.
@@ -103,13 +111,58 @@ impl Directory {
         self.root.join("index.sum")
     }
 
+    /// Where compaction builds the new store.
+    pub(super) fn building(&self) -> PathBuf {
+        self.root.join("compact")
+    }
+
+    /// The new store, once it is decided.
+    fn decided(&self) -> PathBuf {
+        self.root.join("compacted")
+    }
+
+    /// Whether a compaction is under way, by whoever has the lock.
+    pub(super) fn is_compacting(&self) -> bool {
+        self.building().exists() || self.decided().exists()
+    }
+
+    /// Replaces the store by the one that was built.
+    pub(super) fn decide_compaction(&self) -> Result<(), StoreError> {
+        disk::rename(&self.building(), &self.decided())?;
+        self.finish_compaction()
+    }
+
+    /// Puts the parts of a decided compaction in place. May be cut short and begun again anywhere.
+    fn finish_compaction(&self) -> Result<(), StoreError> {
+        let built = Self::beside(&self.decided());
+        if !built.root.exists() {
+            return Ok(());
+        }
+        disk::remove(&self.seal())?;
+        disk::remove(&self.index())?;
+        if built.log().exists() {
+            disk::remove(&self.log())?;
+            disk::rename(&built.log(), &self.log())?;
+        }
+        for (from, to) in [(built.high(), self.high()), (built.format(), self.format())] {
+            if from.exists() {
+                disk::rename(&from, &to)?;
+            }
+        }
+        disk::remove(&built.root)
+    }
+
+    fn format(&self) -> PathBuf {
+        self.root.join("FORMAT")
+    }
+
     /// The lineage of the store; `None` when there is no store here yet.
     ///
     /// # Errors
     /// [`StoreError::NewerFormat`]; [`StoreError::Corrupt`] when the file is damaged, or absent
     /// beside data.
     pub(super) fn lineage(&self) -> Result<Option<Lineage>, StoreError> {
-        match disk::read_if_present(&self.root.join("FORMAT"))? {
+        match disk::read_if_present(&self.format())? {
             Some(bytes) => parse(&bytes).map(Some),
             None if self.holds_data()? => Err(StoreError::corrupt(
                 "FORMAT",
@@ -121,7 +174,7 @@ impl Directory {
 
     /// Makes the directory a store. Everything else must be in place and durable.
     pub(super) fn write_format(&self, lineage: &Lineage) -> Result<(), StoreError> {
-        disk::write_atomically(&self.root.join("FORMAT"), render(lineage).as_bytes())
+        disk::write_atomically(&self.format(), render(lineage).as_bytes())
     }
 
     /// Removes what a creation left that did not reach its end.
@@ -152,9 +205,14 @@ impl Directory {
 
 fn render(lineage: &Lineage) -> String {
     let incarnation = hex(&lineage.incarnation);
-    let mut head = format!("{TITLE}{FORMAT}\nincarnation {incarnation}\n");
+    let compacted = lineage.floor > Revision::ZERO;
+    let version = if compacted { 2 } else { 1 };
+    let mut head = format!("{TITLE}{version}\nincarnation {incarnation}\n");
     for (last, name) in &lineage.restored {
         head += &format!("{RESTORED}{} {}\n", last.get(), hex(name));
+    }
+    if compacted {
+        head += &format!("{COMPACTED}{}\n", lineage.floor.get());
     }
     let check = hex(&blake3::hash(head.as_bytes()).as_bytes()[..8]);
     format!("{head}check {check}\n")
@@ -179,7 +237,14 @@ fn parse(bytes: &[u8]) -> Result<Lineage, StoreError> {
         .and_then(|line| unhex(line.strip_prefix("incarnation ")?))
         .ok_or_else(damaged)?;
     let mut lineage = Lineage::new(incarnation);
-    for line in lines.map_while(|line| line.strip_prefix(RESTORED)) {
+    for line in lines {
+        if let Some(floor) = line.strip_prefix(COMPACTED) {
+            let floor = floor.parse().map_err(|_| damaged())?;
+            lineage = lineage.compacted_below(Revision::new(floor));
+        }
+        let Some(line) = line.strip_prefix(RESTORED) else {
+            continue;
+        };
         let (last, name) = line.split_once(' ').ok_or_else(damaged)?;
         let last = last.parse().map_err(|_| damaged())?;
         let name = unhex(name).ok_or_else(damaged)?;

@@ -126,6 +126,14 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write().map_err(|error| StoreError::io(format!("write {}", name(path)), error))
 }
 
+/// Renames a file or a directory, durably; a file replaces another.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to)
+        .map_err(|error| StoreError::io(format!("rename {}", name(from)), error))?;
+    sync_parent(to)?;
+    sync_parent(from)
+}
+
 /// Removes a file or a directory with all in it, durably, if it is there.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() {

@@ -101,6 +101,10 @@ impl Store {
         if revision > self.shared.published().tip.revision {
             return Err(StoreError::RevisionUnknown);
         }
+        let floor = self.shared.lineage.floor;
+        if revision < floor {
+            return Err(StoreError::RevisionCompacted { floor });
+        }
         let time = self.shared.commit_time(revision)?;
         Ok(Snapshot::new(&self.shared, revision, time))
     }

@@ -12,6 +12,8 @@ pub(super) struct Lineage {
     /// By restore, the oldest first: the last revision that was in the backup, and the name from
     /// there on.
     pub(super) restored: Vec<(Revision, [u8; 16])>,
+    /// The oldest revision that can be read: compaction has dropped versions below it.
+    pub(super) floor: Revision,
 }
 
 impl Lineage {
@@ -20,12 +22,19 @@ impl Lineage {
         Self {
             incarnation,
             restored: Vec::new(),
+            floor: Revision::ZERO,
         }
     }
 
     /// Of what is restored from a backup that ends with `last`.
     pub(super) fn restored_at(mut self, last: Revision, name: [u8; 16]) -> Self {
         self.restored.push((last, name));
+        self
+    }
+
+    /// Of what is compacted.
+    pub(super) fn compacted_below(mut self, floor: Revision) -> Self {
+        self.floor = floor;
         self
     }
 

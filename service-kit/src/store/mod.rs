@@ -36,6 +36,7 @@
 mod backup;
 mod claims;
 mod committer;
+mod compact;
 mod directory;
 mod disk;
 mod engine;
@@ -74,6 +75,7 @@ mod tests;
 
 pub use backup::{CopyReport, backup, check, restore};
 pub use claims::Claim;
+pub use compact::{CompactReport, Keep, Rules, compact};
 pub use error::{StoreError, TransactError};
 pub use feed::Changes;
 pub use handle::Store;

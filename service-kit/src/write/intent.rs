@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::store_fault;
 use crate::{
     fault::{Fault, Violations},
-    store::{Claim, Read, Record, Store, StoreError, Table, Transaction},
+    store::{Claim, Keep, Read, Record, Store, StoreError, Table, Transaction},
 };
 
 /// How long a `request_id` is remembered.
@@ -41,6 +41,14 @@ impl Answered {
 
 /// The same requests by the time of their answer, for sweeping those that are past keeping.
 const REQUESTS_BY_TIME: Table<(i64, String, String), ()> = Table::new(249, "requests by time");
+
+/// What compaction keeps of the tables of this module; none for other tables.
+pub(crate) fn keep(table: u8) -> Option<Keep> {
+    let own = [REQUESTS.id(), REQUESTS_BY_TIME.id()];
+    let hours = REQUEST_ID_HOURS.unsigned_abs();
+    own.contains(&table)
+        .then(|| Keep::Newest(Duration::from_hours(hours)))
+}
 
 /// What every write request says about itself.
 #[derive(Debug)]

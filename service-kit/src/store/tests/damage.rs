@@ -165,9 +165,9 @@ async fn a_flip_at_any_byte_of_the_format_is_found() {
         );
         flip(&path, bit);
     }
-    rewrite(&path, b"almanac-store 2\nsomething else\n");
+    rewrite(&path, b"almanac-store 3\nsomething else\n");
     let error = answers(dir.path()).unwrap_err().to_string();
-    assert_eq!(error, "the store has format 2; this release reads up to 1");
+    assert_eq!(error, "the store has format 3; this release reads up to 2");
     fs::remove_file(&path).unwrap();
     assert!(is_corrupt(&answers(dir.path())));
     fs::write(&path, &whole).unwrap();

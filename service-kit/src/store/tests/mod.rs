@@ -3,6 +3,7 @@
 mod backup;
 mod basics;
 mod bytes;
+mod compact;
 mod concurrency;
 mod damage;
 mod faults;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use proptest::prelude::*;
 
 use crate::store::{
-    CommitTime, Read, Revision, Store, StoreError, StoreOptions, Table, Transaction,
+    CommitTime, Keep, Read, Revision, Rules, Store, StoreError, StoreOptions, Table, Transaction,
+    compact,
 };
 
 const WORDS: Table<(String, u8), String> = Table::new(1, "words");
@@ -30,6 +31,8 @@ enum Step {
     /// Close, then lose the index or its seal.
     LoseIndex,
     LoseSeal,
+    /// Close, then compact with a floor so long ago.
+    Compact(i64),
 }
 
 type Words = BTreeMap<(String, u8), String>;
@@ -39,6 +42,8 @@ type Numbers = BTreeMap<i64, u64>;
 struct Model {
     words: Words,
     numbers: Numbers,
+    /// The numbers that its commit wrote or deleted.
+    written: Vec<i64>,
     time: i64,
 }
 
@@ -66,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reopen),
         1 => Just(Step::LoseIndex),
         1 => Just(Step::LoseSeal),
+        2 => (0..30_i64).prop_map(Step::Compact),
     ]
 }
 
@@ -111,6 +117,8 @@ struct World {
     store: Store,
     /// The state at each revision.
     revisions: Vec<Model>,
+    /// The oldest revision that compaction has left.
+    floor: usize,
 }
 
 impl World {
@@ -135,6 +143,7 @@ impl World {
             now,
             store,
             revisions: vec![empty],
+            floor: 0,
         }
     }
 
@@ -145,6 +154,56 @@ impl World {
             Step::Reopen => self.reopen(&[]),
             Step::LoseIndex => self.reopen(&["index", "index.sum"]),
             Step::LoseSeal => self.reopen(&["index.sum"]),
+            Step::Compact(age) => self.compact(age),
+        }
+    }
+
+    /// Drops old versions of words, and none of numbers.
+    fn compact(&mut self, age: i64) {
+        self.store.close().unwrap();
+        let before = self.now.load(Ordering::SeqCst) - age;
+        let rules = Rules {
+            of: &|table| match table == WORDS.id() {
+                true => Keep::Readable,
+                false => Keep::All,
+            },
+            before: CommitTime::from_nanoseconds(before),
+            now: CommitTime::from_nanoseconds(before + age),
+            segment_bytes: 700,
+        };
+        let report = compact(self.dir.path(), &rules).unwrap();
+        if report.dropped > 0 {
+            let newest = self.revisions.iter().rposition(|m| m.time <= before);
+            self.floor = self.floor.max(newest.unwrap());
+        }
+        assert_eq!(report.floor.get(), self.floor as u64);
+        self.store = Store::open(self.dir.path(), self.options.clone()).unwrap();
+    }
+
+    /// Versions of words below the floor are gone, and all of numbers are there.
+    fn check_history(&self) {
+        let latest = self.store.latest();
+        let floor = &self.revisions[self.floor];
+        for key in ["", "a", "a\0", "ab", "b"].map(str::to_owned) {
+            for at in 0..3 {
+                let key = (key.clone(), at);
+                let history = latest.history(&WORDS, &key).unwrap();
+                let below = history
+                    .iter()
+                    .filter(|v| v.revision.get() <= self.floor as u64);
+                let compacted = usize::from(floor.words.contains_key(&key));
+                if self.floor > 0 {
+                    assert_eq!(below.count(), compacted, "{key:?}");
+                }
+            }
+        }
+        for key in -3..3 {
+            let changes = self
+                .revisions
+                .windows(2)
+                .filter(|pair| pair[1].written.contains(&key));
+            let history = latest.history(&NUMBERS, &(key,)).unwrap();
+            assert_eq!(history.len(), changes.count(), "{key}");
         }
     }
 
@@ -183,6 +242,13 @@ impl World {
                     }
                     let mut next = last.clone();
                     apply(&writes, &mut next.words, &mut next.numbers);
+                    next.written = writes
+                        .iter()
+                        .filter_map(|write| match write {
+                            Write::Number(key, _) => Some(*key),
+                            Write::Word(..) => None,
+                        })
+                        .collect();
                     next.time = self.now.load(Ordering::SeqCst).max(last.time);
                     assert_eq!(committed.time.nanoseconds(), next.time);
                     assert_eq!(committed.revision.get(), self.revisions.len() as u64);
@@ -210,7 +276,13 @@ impl World {
 
     fn check(&self) {
         for (number, model) in self.revisions.iter().enumerate() {
-            let snapshot = self.store.at(Revision::new(number as u64)).unwrap();
+            let snapshot = self.store.at(Revision::new(number as u64));
+            if number < self.floor {
+                let refused = matches!(snapshot, Err(StoreError::RevisionCompacted { .. }));
+                assert!(refused, "revision {number}");
+                continue;
+            }
+            let snapshot = snapshot.unwrap();
             let (words, numbers) = read(&snapshot).unwrap();
             assert_eq!(words, model.words, "revision {number}");
             assert_eq!(numbers, model.numbers, "revision {number}");
@@ -229,6 +301,7 @@ impl World {
                 assert_eq!(below, expected);
             }
         }
+        self.check_history();
         self.store.verify().unwrap();
     }
 }
