@@ -53,6 +53,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Most memory of the store's cache, in bytes.
     pub cache_bytes: u64,
+    /// Free space of the disk below which writes are refused, in bytes; 0 for none.
+    pub min_free_bytes: u64,
     /// Most memory of what is decoded for computing, in bytes.
     pub snapshot_bytes: usize,
     /// How long calls in flight may take once the service is told to stop.
@@ -77,6 +79,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir,
             cache_bytes: 64 << 20,
+            min_free_bytes: 0,
             snapshot_bytes: 64 << 20,
             drain: Duration::from_secs(10),
             keep_versions: Duration::from_hours(720),
@@ -100,6 +103,12 @@ impl Config {
                 "cache-mib",
                 "256",
                 "most memory of the store's cache, in MiB, 16 to 65536",
+            ),
+            Setting::new(
+                "min-free-mib",
+                "256",
+                "free space of the store's disk, in MiB, below which writes are refused and reads \
+                 go on, 0 (write until the disk is full) to 1048576",
             ),
             Setting::new(
                 "snapshot-mib",
@@ -162,6 +171,7 @@ impl Config {
             }
         });
         let cache = values.take_if("cache-mib", within(16, 65_536));
+        let min_free = values.take_if("min-free-mib", within(0, 1_048_576));
         let snapshot = values.take_if("snapshot-mib", within(0, 65_536));
         let drain = values.take_if("drain-seconds", within(0, 3600));
         let keep_versions = values.take_if("keep-versions-hours", within(1, 876_000));
@@ -179,6 +189,7 @@ impl Config {
             listen: listen.ok_or_else(missing)?,
             data_dir: data_dir.ok_or_else(missing)?,
             cache_bytes: cache.ok_or_else(missing)? << 20,
+            min_free_bytes: min_free.ok_or_else(missing)? << 20,
             snapshot_bytes: usize::try_from(snapshot.ok_or_else(missing)? << 20)
                 .unwrap_or(usize::MAX),
             drain: Duration::from_secs(drain.ok_or_else(missing)?),
@@ -205,6 +216,7 @@ impl Config {
     pub fn store(&self) -> StoreOptions {
         StoreOptions {
             cache_bytes: self.cache_bytes,
+            min_free_bytes: self.min_free_bytes,
             ..StoreOptions::default()
         }
     }
@@ -285,7 +297,13 @@ where
     }
     match runtime.block_on(listen_and_serve(config, serve)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(program.name, &error),
+        Err(error) => {
+            complain(program.name, &error);
+            match &error {
+                ServeError::Store(error) => ExitCode::from(upkeep::exit_code(error)),
+                _ => ExitCode::FAILURE,
+            }
+        }
     }
 }
 

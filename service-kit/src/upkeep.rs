@@ -12,6 +12,8 @@ use crate::{
 
 /// Exit code for a store or backup that is damaged (EX_DATAERR of sysexits.h).
 pub(crate) const EXIT_DAMAGED: u8 = 65;
+/// Exit code for a disk that is full (EX_IOERR of sysexits.h).
+pub(crate) const EXIT_FULL: u8 = 74;
 
 /// Does what the action asks and answers what to print; none for an action of another kind.
 pub(crate) fn run(
@@ -38,6 +40,7 @@ pub(crate) fn run(
 pub(crate) fn exit_code(error: &StoreError) -> u8 {
     match error {
         StoreError::Corrupt { .. } | StoreError::CorruptValue { .. } => EXIT_DAMAGED,
+        StoreError::DiskFull { .. } => EXIT_FULL,
         _ => 1,
     }
 }

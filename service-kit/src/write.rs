@@ -4,6 +4,8 @@ mod intent;
 #[cfg(test)]
 mod tests;
 
+use std::{sync::Arc, time::Duration};
+
 use almanac_proto::common::v1::ErrorReason;
 use prost::Message;
 
@@ -14,6 +16,9 @@ use crate::{
     fault::Fault,
     store::{Store, StoreError, TransactError, Transaction},
 };
+
+/// How soon it is worth trying again to write to a disk that is full.
+const ROOM: Duration = Duration::from_secs(5);
 
 enum Abort<T> {
     Fault(Fault),
@@ -57,19 +62,27 @@ where
     }
 }
 
-/// Runs `effect` in one transaction that no request asked for.
+/// Runs `effect` in one transaction that no request asked for. While the disk is full it waits and
+/// tries again, since nobody else would.
 ///
 /// # Errors
 /// What `effect` answers, or a fault of the store; then nothing was written.
 pub async fn transact(
     store: &Store,
-    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+    effect: impl Fn(&mut Transaction<'_>) -> Result<(), Fault> + Send + Sync + 'static,
 ) -> Result<(), Fault> {
-    match store.transact(effect).await {
-        Ok(_) => Ok(()),
-        Err(TransactError::Aborted(fault)) => Err(fault),
-        Err(TransactError::Store(error)) => Err(store_fault(&error)),
-        Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
+    let effect = Arc::new(effect);
+    loop {
+        let again = Arc::clone(&effect);
+        match store.transact(move |tx| again(tx)).await {
+            Ok(_) => return Ok(()),
+            Err(TransactError::Aborted(fault)) => return Err(fault),
+            Err(TransactError::Store(StoreError::DiskFull { .. })) => {
+                tokio::time::sleep(ROOM).await;
+            }
+            Err(TransactError::Store(error)) => return Err(store_fault(&error)),
+            Err(TransactError::Panicked(text)) => return Err(Fault::internal(&text)),
+        }
     }
 }
 
@@ -95,6 +108,7 @@ pub fn store_fault(error: &StoreError) -> Fault {
             ErrorReason::TooManyItems,
             format!("{error}; split the request"),
         ),
+        E::DiskFull { .. } => disk_full(),
         E::Failed { .. } | E::Closed => {
             tracing::error!(%error, "write refused");
             let text = "the store takes no writes at the moment; its log says why";
@@ -110,6 +124,18 @@ pub fn store_fault(error: &StoreError) -> Fault {
         }
         _ => Fault::internal(error),
     }
+}
+
+/// Why is in the log once, when the refusals begin.
+fn disk_full() -> Fault {
+    let text = "the disk of the service is full: nothing was written, reads go on; retry once there \
+                is room again";
+    Fault::new(
+        tonic::Code::ResourceExhausted,
+        ErrorReason::DiskFull,
+        text,
+    )
+    .retry_after(ROOM)
 }
 
 fn corrupt(place: &str) -> Fault {

@@ -127,11 +127,11 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
         Err(_) if job.is_cancelled() => {
             let text = "its creation was cancelled";
             let fault = Fault::new(Code::Cancelled, ErrorReason::ForecastCancelled, text);
-            transact(store, move |tx| failed(tx, &at, uid, fault)).await
+            transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
         }
         // Told to stop without being cancelled: the service ends, and the next start resumes.
         Err(_) if job.check().is_err() => Ok(()),
-        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault)).await,
+        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await,
     }
 }
 
@@ -182,7 +182,7 @@ async fn save(
         tx.put(&INPUTS, &uid, &fixed).or_fault()?;
         let outcome = Outcome {
             publish_time: tx.time().nanoseconds(),
-            ..outcome
+            ..outcome.clone()
         };
         finish(tx, &at, uid, ForecastState::Published, Some(outcome))
     })

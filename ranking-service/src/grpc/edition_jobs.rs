@@ -137,11 +137,11 @@ async fn publish(
         Err(_) if job.is_cancelled() => {
             let text = "the creation was cancelled";
             let fault = Fault::new(Code::Cancelled, ErrorReason::EditionCancelled, text);
-            transact(store, move |tx| failed(tx, &at, uid, fault)).await
+            transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
         }
         // Told to stop without being cancelled: the service ends, and the next start resumes.
         Err(_) if job.check().is_err() => Ok(()),
-        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault)).await,
+        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await,
     }
 }
 

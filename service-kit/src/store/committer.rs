@@ -13,10 +13,11 @@ use super::queue::{Job, Next, Queue};
 use super::scan::GroupLayer;
 use super::seal;
 use super::shared::{Health, Shared};
+use super::space::Space;
 use super::time::{Clock, CommitTime, Revision};
 use super::tip::Tip;
 use super::transaction::{self, Outcome, Transaction};
-use super::writer::LogWriter;
+use super::writer::{LogWriter, NotAppended};
 
 /// Bytes of log after which a group is closed.
 const GROUP_BYTES: usize = 8 << 20;
@@ -33,6 +34,7 @@ pub(super) struct Committer {
     pub(super) directory: Directory,
     pub(super) log: LogWriter,
     pub(super) high: HighWriter,
+    pub(super) space: Space,
     pub(super) clock: Clock,
     pub(super) checkpoint_bytes: u64,
     pub(super) idle: Duration,
@@ -163,20 +165,21 @@ impl Committer {
             (revision, time),
             &mut self.next_uid,
         );
-        if !job.run(&mut transaction) {
-            return;
-        }
+        let committing = job.run(&mut transaction);
         match transaction.finish() {
-            Err(error) => job.answer(Err(error)),
-            Ok(outcome) if outcome.writes.is_empty() && !outcome.allocated => {
-                group
-                    .answers
-                    .push((job, group.tip.revision, group.tip.time));
-            }
-            Ok(outcome) => {
+            Err(error) if committing => job.answer(Err(error)),
+            Ok(outcome) if committing && (!outcome.writes.is_empty() || outcome.allocated) => {
+                if let Err(full) = self.space.check() {
+                    return job.answer(Err(full));
+                }
                 group.add(outcome, self.next_uid);
                 group.answers.push((job, revision, time));
             }
+            _ if group.commits == 0 => job.answer(Ok((group.tip.revision, group.tip.time))),
+            // Nothing to commit, but what it answers may come from commits of this group.
+            _ => group
+                .answers
+                .push((job, group.tip.revision, group.tip.time)),
         }
     }
 
@@ -193,26 +196,43 @@ impl Committer {
             None if frames.is_empty() => Ok(()),
             None => self.make_durable(tip, frames, pairs),
         };
-        if let Err(error) = &outcome {
-            self.fail(error);
-        }
+        let durable = self.shared.published().tip.revision;
         for (job, revision, time) in answers {
-            job.answer(match &self.failed {
-                Some(error) => Err(error.clone()),
-                None => Ok((revision, time)),
+            job.answer(match &outcome {
+                // Whoever read nothing of this group is answered in any case.
+                Err(error) if revision > durable => Err(error.clone()),
+                _ => Ok((revision, time)),
             });
         }
     }
 
     /// The order is the promise: log, durably; then high-water mark, index, readers.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] if nothing was written, [`StoreError::Failed`] if nobody knows.
     fn make_durable(
         &mut self,
         tip: Tip,
         frames: Vec<u8>,
-        mut pairs: Vec<Pair>,
+        pairs: Vec<Pair>,
     ) -> Result<(), StoreError> {
         let bytes = frames.len() as u64;
-        self.log.append(frames, &self.shared.published().tip)?;
+        match self.log.append(frames, &self.shared.published().tip) {
+            Ok(()) => {}
+            Err(NotAppended::Undone(full)) => {
+                self.space.refused(&full);
+                return Err(full);
+            }
+            Err(NotAppended::Unknown(error)) => return Err(self.fail(&error)),
+        }
+        self.space.took(bytes);
+        self.unflushed += bytes;
+        // From here on the commits are durable, whatever happens to their callers' answers.
+        self.make_visible(tip, pairs)
+            .map_err(|error| self.fail(&error))
+    }
+
+    fn make_visible(&mut self, tip: Tip, mut pairs: Vec<Pair>) -> Result<(), StoreError> {
         let high = High {
             tip,
             position: self.log.position(),
@@ -222,7 +242,6 @@ impl Committer {
         pairs.push(super::index::applied(&tip));
         self.shared.engine(|engine| engine.apply(pairs))?;
         self.shared.publish(high);
-        self.unflushed += bytes;
         Ok(())
     }
 
@@ -253,17 +272,19 @@ impl Committer {
         }
     }
 
-    /// From here on no write is taken: nobody knows what is on the disk.
-    fn fail(&mut self, error: &StoreError) {
-        if self.failed.is_some() {
-            return;
+    /// From here on no write is taken: nobody knows what is on the disk. Gives the answer to those
+    /// that are under way.
+    fn fail(&mut self, error: &StoreError) -> StoreError {
+        if let Some(failed) = &self.failed {
+            return failed.clone();
         }
         let reason = error.to_string();
         tracing::error!(%reason, "the store no longer accepts writes");
         self.shared.set_health(Health::Failed {
             reason: reason.clone(),
         });
-        self.failed = Some(StoreError::Failed { reason });
+        let failed = StoreError::Failed { reason };
+        self.failed.insert(failed).clone()
     }
 
     /// Closes the index and, if all went well, seals it.

@@ -23,6 +23,9 @@ pub(super) trait DiskFile: Send {
 pub(super) trait Disk: Send + Sync {
     /// Opens the file, creating it if absent.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// How many bytes can still be written on the file system of a directory.
+    fn free(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// The real one.
@@ -38,6 +41,11 @@ impl Disk for SystemDisk {
             .truncate(false)
             .open(path)?;
         Ok(Box::new(SystemFile(file)))
+    }
+
+    fn free(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
 
@@ -55,6 +63,14 @@ impl DiskFile for SystemFile {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
     }
+}
+
+/// Whether a write failed because there is no room for it, on the disk or in a quota.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// The file's name for messages: its last two parts, which is all that differs within a store.
@@ -84,14 +100,19 @@ fn sync_parent(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Creates a directory, durably, if it is absent.
+/// Creates a directory and those above it, durably, where they are absent.
 pub(super) fn create_dir(dir: &Path) -> Result<(), StoreError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
+    let absent = absent(dir);
     fs::create_dir_all(dir)
         .map_err(|error| StoreError::io(format!("create directory {}", name(dir)), error))?;
-    sync_parent(dir)
+    absent.into_iter().try_for_each(sync_parent)
+}
+
+/// The directory and those above it that are not there.
+fn absent(dir: &Path) -> Vec<&Path> {
+    dir.ancestors()
+        .take_while(|level| !level.as_os_str().is_empty() && !level.is_dir())
+        .collect()
 }
 
 /// The whole file, or nothing when there is none.
@@ -112,7 +133,11 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreErr
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(|error| StoreError::io(format!("write {}", name(path)), error))?;
+    write().map_err(|error| {
+        // On a full disk what is there of it would be in the way of what follows.
+        fs::remove_file(&temporary).ok();
+        StoreError::io(format!("write {}", name(path)), error)
+    })?;
     sync_parent(path)
 }
 
@@ -145,5 +170,32 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
         Ok(()) => sync_parent(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StoreError::io(format!("remove {}", name(path)), error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_new_level_of_a_directory_is_synced() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b/c");
+        let levels = ["a/b/c", "a/b", "a"].map(|level| root.path().join(level));
+        assert_eq!(absent(&dir), levels);
+        create_dir(&root.path().join("a")).unwrap();
+        assert_eq!(absent(&dir), levels[..2]);
+        create_dir(&dir).unwrap();
+        assert!(dir.is_dir() && absent(&dir).is_empty());
+        assert_eq!(absent(Path::new("no/such")), [Path::new("no/such"), Path::new("no")]);
+    }
+
+    #[test]
+    fn a_full_disk_and_a_used_quota_are_told_from_other_failures() {
+        use rustix::io::Errno;
+        assert!(is_full(&Errno::NOSPC.into()));
+        assert!(is_full(&Errno::DQUOT.into()));
+        assert!(!is_full(&Errno::IO.into()));
+        assert!(SystemDisk.free(Path::new("/")).is_ok());
     }
 }

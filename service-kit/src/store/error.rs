@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::disk;
 use super::time::Revision;
 
 /// Why the store did not do what it was asked.
@@ -112,6 +113,13 @@ pub enum StoreError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// There is no room on the disk. Of a write: nothing of it was stored, and later ones are taken
+    /// once there is room again. Of an open or a copy: nothing that was acknowledged is lost.
+    #[error("the disk is full: {detail}")]
+    DiskFull {
+        /// What could not be done, or how much is left.
+        detail: String,
+    },
     /// An earlier write could not be made durable: all writes are refused until the store is
     /// opened again. For the write that failed first it is unknown whether it survives; the
     /// next open decides, and repeating it under the same request id is safe.
@@ -141,8 +149,14 @@ pub enum TransactError<E> {
 
 impl StoreError {
     pub(super) fn io(action: impl Into<String>, source: io::Error) -> Self {
+        let action = action.into();
+        if disk::is_full(&source) {
+            return Self::DiskFull {
+                detail: format!("cannot {action}: {source}"),
+            };
+        }
         Self::Io {
-            action: action.into(),
+            action,
             source: Arc::new(source),
         }
     }

@@ -133,7 +133,8 @@ impl HighWriter {
             second: !second_is_good,
             unsynced: false,
         };
-        // Its full length from the start: raising the mark then changes no metadata.
+        // Its full length, and both slots written and synced: raising the mark then changes no
+        // metadata and needs no room on the disk.
         writer
             .file
             .truncate(LENGTH)

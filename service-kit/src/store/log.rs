@@ -21,8 +21,9 @@ pub(super) struct Log<'a> {
 /// What lies after the high-water mark.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// Whole frames that follow the chain, one after the other.
-    pub(super) frames: Vec<u8>,
+    /// Whole frames that follow the chain, one after the other: for each segment that has some,
+    /// where they begin, and their bytes.
+    pub(super) frames: Vec<(Position, Vec<u8>)>,
     /// The chain's end after them, and where that is.
     pub(super) end: High,
     /// Why what follows them is no frame; `None` when nothing follows.
@@ -178,10 +179,15 @@ impl Log<'_> {
                     Err(detail) => tail.garbage = Some(detail),
                 }
             }
+            let begin = Position {
+                segment: part.number,
+                offset: offset as u64,
+            };
+            let mut frames = Vec::new();
             while tail.garbage.is_none() && bytes[offset..].iter().any(|byte| *byte != 0) {
                 match frame::parse(&bytes[offset..], &tail.end.tip) {
                     Ok(frame) => {
-                        tail.frames.extend_from_slice(frame.bytes);
+                        frames.extend_from_slice(frame.bytes);
                         offset += frame.bytes.len();
                         tail.end = High {
                             tip: frame.tip,
@@ -199,6 +205,9 @@ impl Log<'_> {
                         tail.garbage = Some(error.text());
                     }
                 }
+            }
+            if !frames.is_empty() {
+                tail.frames.push((begin, frames));
             }
         }
         Ok(tail)

@@ -62,6 +62,7 @@ mod segment;
 mod shared;
 mod sled_engine;
 mod snapshot;
+mod space;
 mod table;
 mod time;
 mod tip;

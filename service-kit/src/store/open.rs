@@ -15,6 +15,7 @@ use super::options::StoreOptions;
 use super::queue::Queue;
 use super::segment::{HEADER, Position};
 use super::shared::Shared;
+use super::space::Space;
 use super::tip::Tip;
 use super::writer::LogWriter;
 
@@ -59,9 +60,10 @@ pub(super) fn open(
     let trust = inspected?.compare(&tail.end)?;
     let adopted = Index::adopt(&directory, &tail.end, trust, options.cache_bytes)?;
     let (log_writer, high_writer, high) =
-        settle(&directory, incarnation, &found, tail, &options, disk)?;
+        settle(&directory, incarnation, &found, &tail, &options, disk)?;
     let engine = Index::complete(adopted, &directory, &log, &high, options.cache_bytes)?;
 
+    let space = Space::new(Arc::clone(disk), root.to_owned(), options.min_free_bytes)?;
     let shared = Arc::new(Shared::new(lineage, log_dir, engine, high));
     let queue = Arc::new(Queue::new(options.queue));
     let committer = Committer {
@@ -70,6 +72,7 @@ pub(super) fn open(
         directory,
         log: log_writer,
         high: high_writer,
+        space,
         clock: options.clock,
         checkpoint_bytes: options.checkpoint_bytes,
         idle: options.idle,
@@ -133,35 +136,26 @@ fn settle(
     directory: &Directory,
     incarnation: [u8; 16],
     found: &Found,
-    tail: Tail,
+    tail: &Tail,
     options: &StoreOptions,
     disk: &Arc<dyn Disk>,
 ) -> Result<(LogWriter, HighWriter, High), StoreError> {
-    let mut high = found.high;
     if let Some(detail) = tail.garbage {
         tracing::warn!(
-            segment = high.position.segment,
-            offset = high.position.offset + tail.frames.len() as u64,
+            segment = tail.end.position.segment,
+            offset = tail.end.position.offset,
             detail,
             "the end of the log was never acknowledged and is cut off"
         );
     }
-    let mut log = LogWriter::open(
+    let high = tail.end;
+    let log = LogWriter::open(
         &directory.log(),
         incarnation,
         Arc::clone(disk),
-        high.position,
+        tail,
         options.segment_bytes,
     )?;
-    if tail.end != high {
-        // Written again rather than kept: what an earlier process failed to sync can be read and
-        // still not be on the disk.
-        log.append(tail.frames, &high.tip)?;
-        high = High {
-            tip: tail.end.tip,
-            position: log.position(),
-        };
-    }
     let writer = HighWriter::open(&directory.high(), incarnation, &**disk, &high, found.second)?;
     Ok((log, writer, high))
 }

@@ -25,6 +25,9 @@ pub struct StoreOptions {
     pub checkpoint_bytes: u64,
     /// How long without a commit until the index is flushed. Default: 2 s.
     pub idle: Duration,
+    /// The free space on the disk below which writes are refused, in bytes; 0 for none. What a
+    /// write needs in the log and, later, in the index must fit into it. Default: 256 MiB.
+    pub min_free_bytes: u64,
     /// Where commit times come from. Default: the machine's clock.
     pub clock: Clock,
 }
@@ -38,6 +41,7 @@ impl Default for StoreOptions {
             segment_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
             idle: Duration::from_secs(2),
+            min_free_bytes: 256 << 20,
             clock: system_clock(),
         }
     }
@@ -52,6 +56,7 @@ impl fmt::Debug for StoreOptions {
             .field("segment_bytes", &self.segment_bytes)
             .field("checkpoint_bytes", &self.checkpoint_bytes)
             .field("idle", &self.idle)
+            .field("min_free_bytes", &self.min_free_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -27,10 +27,12 @@ pub(super) trait Job: Send {
     /// Whether the caller still waits.
     fn wanted(&self) -> bool;
 
-    /// Runs the closure; `false` if it refused or panicked, which the caller then knows.
+    /// Runs the closure; `false` if it refused or panicked, which its caller is told by an answer
+    /// that nothing went wrong.
     fn run(&mut self, transaction: &mut Transaction<'_>) -> bool;
 
-    /// Answers the caller with the outcome of the commit.
+    /// Answers the caller with the outcome of the commit; of one that refused, with the outcome of
+    /// the commits that it may have read.
     fn answer(self: Box<Self>, outcome: Result<(Revision, CommitTime), StoreError>);
 }
 
@@ -38,7 +40,8 @@ pub(super) type Answer<T, E> = Result<Committed<T>, TransactError<E>>;
 
 pub(super) struct Call<T, E, F> {
     closure: Option<F>,
-    value: Option<T>,
+    /// What the closure answered, once it ran.
+    answered: Option<Result<T, TransactError<E>>>,
     reply: Option<oneshot::Sender<Answer<T, E>>>,
 }
 
@@ -47,17 +50,10 @@ impl<T, E, F> Call<T, E, F> {
         let (reply, answer) = oneshot::channel();
         let call = Self {
             closure: Some(closure),
-            value: None,
+            answered: None,
             reply: Some(reply),
         };
         (call, answer)
-    }
-
-    fn reply(&mut self, answer: Answer<T, E>) {
-        if let Some(reply) = self.reply.take() {
-            // Who no longer waits needs no answer.
-            reply.send(answer).ok();
-        }
     }
 }
 
@@ -75,25 +71,16 @@ where
         let Some(closure) = self.closure.take() else {
             return false;
         };
-        match catch_unwind(AssertUnwindSafe(|| closure(transaction))) {
-            Ok(Ok(value)) => {
-                self.value = Some(value);
-                true
-            }
-            Ok(Err(error)) => {
-                self.reply(Err(TransactError::Aborted(error)));
-                false
-            }
-            Err(payload) => {
-                self.reply(Err(TransactError::Panicked(panic_text(payload.as_ref()))));
-                false
-            }
-        }
+        let answered = match catch_unwind(AssertUnwindSafe(|| closure(transaction))) {
+            Ok(answered) => answered.map_err(TransactError::Aborted),
+            Err(payload) => Err(TransactError::Panicked(panic_text(payload.as_ref()))),
+        };
+        self.answered.insert(answered).is_ok()
     }
 
     fn answer(mut self: Box<Self>, outcome: Result<(Revision, CommitTime), StoreError>) {
-        let answer = match (outcome, self.value.take()) {
-            (Ok((revision, time)), Some(value)) => Ok(Committed {
+        let answer = match (outcome, self.answered.take()) {
+            (Ok((revision, time)), Some(answered)) => answered.map(|value| Committed {
                 value,
                 revision,
                 time,
@@ -101,7 +88,10 @@ where
             (Err(error), _) => Err(TransactError::Store(error)),
             (Ok(_), None) => return,
         };
-        self.reply(answer);
+        if let Some(reply) = self.reply.take() {
+            // Who no longer waits needs no answer.
+            reply.send(answer).ok();
+        }
     }
 }
 

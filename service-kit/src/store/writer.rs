@@ -1,10 +1,12 @@
-//! Appending to the log and raising the high-water mark.
+//! Appending to the log.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{self, Disk, DiskFile};
 use super::error::StoreError;
+use super::log::Tail;
 use super::segment::{self, HEADER, Position};
 use super::tip::Tip;
 
@@ -13,6 +15,21 @@ use super::tip::Tip;
 const STEP: u64 = 256 << 10;
 /// Appends from this size on are not padded: they lengthen the file anyway.
 const LARGE: usize = 64 << 10;
+
+/// Why nothing was appended.
+#[derive(Debug)]
+pub(super) enum NotAppended {
+    /// The disk is full. The log is as it was, durably, and may be appended to again.
+    Undone(StoreError),
+    /// Nobody knows what is on the disk.
+    Unknown(StoreError),
+}
+
+impl From<StoreError> for NotAppended {
+    fn from(error: StoreError) -> Self {
+        Self::Unknown(error)
+    }
+}
 
 /// The last segment, open for appending.
 pub(super) struct LogWriter {
@@ -36,14 +53,17 @@ impl LogWriter {
         begin(dir, 1, &incarnation, &Tip::genesis(&incarnation), disk).map(|_| ())
     }
 
-    /// Goes on at the high-water mark. What lies after it is cut off, durably.
+    /// Goes on at the end of what was read. What lies after the high-water mark is made durable,
+    /// what lies after the end is cut off, durably.
     pub(super) fn open(
         dir: &Path,
         incarnation: [u8; 16],
         disk: Arc<dyn Disk>,
-        end: Position,
+        tail: &Tail,
         segment_bytes: u64,
     ) -> Result<Self, StoreError> {
+        rewrite(dir, &*disk, &tail.frames)?;
+        let end = tail.end.position;
         for part in segment::list(dir)?.iter().rev() {
             if part.number > end.segment {
                 disk::remove(&part.path)?;
@@ -51,7 +71,7 @@ impl LogWriter {
         }
         let path = segment::path(dir, end.segment);
         let mut file = disk.open(&path).map_err(|error| io("open", &path, error))?;
-        let length = std::fs::metadata(&path)
+        let length = fs::metadata(&path)
             .map_err(|error| io("measure", &path, error))?
             .len();
         if length != end.offset {
@@ -76,43 +96,70 @@ impl LogWriter {
     }
 
     /// Appends whole frames that follow `before` and returns once they are durable.
-    pub(super) fn append(&mut self, mut frames: Vec<u8>, before: &Tip) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, mut frames: Vec<u8>, before: &Tip) -> Result<(), NotAppended> {
         if self.position.offset >= self.segment_bytes {
-            self.trim()?;
-            self.position.segment += 1;
-            self.position.offset = HEADER as u64;
-            self.length = HEADER as u64;
-            self.file = begin(
-                &self.dir,
-                self.position.segment,
-                &self.incarnation,
-                before,
-                &*self.disk,
-            )?;
+            self.next_segment(before)?;
         }
         let end = self.position.offset + frames.len() as u64;
         if end > self.length && frames.len() < LARGE {
             let padding = end.next_multiple_of(STEP) - end;
             frames.resize(frames.len() + usize::try_from(padding).unwrap_or(0), 0);
         }
-        self.file
-            .write_at(self.position.offset, &frames)
-            .map_err(|error| self.io("append to", error))?;
+        if let Err(error) = self.file.write_at(self.position.offset, &frames) {
+            return Err(self.undo(self.io("append to", error)));
+        }
         self.file.sync().map_err(|error| self.io("sync", error))?;
         self.length = self.length.max(self.position.offset + frames.len() as u64);
         self.position.offset = end;
         Ok(())
     }
 
+    /// Ends the segment and begins the next one, which holds what follows `before`.
+    fn next_segment(&mut self, before: &Tip) -> Result<(), NotAppended> {
+        self.trim()?;
+        let number = self.position.segment + 1;
+        match begin(&self.dir, number, &self.incarnation, before, &*self.disk) {
+            Ok(file) => self.file = file,
+            Err(full @ StoreError::DiskFull { .. }) => {
+                disk::remove(&segment::path(&self.dir, number))?;
+                return Err(NotAppended::Undone(full));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.position = Position {
+            segment: number,
+            offset: HEADER as u64,
+        };
+        self.length = HEADER as u64;
+        Ok(())
+    }
+
+    /// After a write that failed: where the disk is full, cuts off what there is of it. Before that
+    /// is durable nobody may be told that nothing was written: some of the frames may be whole.
+    fn undo(&mut self, error: StoreError) -> NotAppended {
+        if !matches!(error, StoreError::DiskFull { .. }) {
+            return error.into();
+        }
+        match self.cut() {
+            Ok(()) => NotAppended::Undone(error),
+            Err(uncut) => uncut.into(),
+        }
+    }
+
     /// Cuts off the zeros, durably: a finished segment ends with a frame.
     pub(super) fn trim(&mut self) -> Result<(), StoreError> {
         if self.length > self.position.offset {
-            self.file
-                .truncate(self.position.offset)
-                .and_then(|()| self.file.sync())
-                .map_err(|error| self.io("trim", error))?;
-            self.length = self.position.offset;
+            self.cut()?;
         }
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<(), StoreError> {
+        self.file
+            .truncate(self.position.offset)
+            .and_then(|()| self.file.sync())
+            .map_err(|error| self.io("cut", error))?;
+        self.length = self.position.offset;
         Ok(())
     }
 
@@ -123,6 +170,26 @@ impl LogWriter {
             error,
         )
     }
+}
+
+/// Writes frames that were read after the high-water mark over themselves: what an earlier process
+/// failed to sync can be read and still not be on the disk. They may have been acknowledged, so they
+/// are not cut off first, when the disk might be too full to write them again.
+fn rewrite(
+    dir: &Path,
+    disk: &dyn Disk,
+    frames: &[(Position, Vec<u8>)],
+) -> Result<(), StoreError> {
+    for (place, bytes) in frames {
+        let path = segment::path(dir, place.segment);
+        disk.open(&path)
+            .and_then(|mut file| {
+                file.write_at(place.offset, bytes)?;
+                file.sync()
+            })
+            .map_err(|error| io("write again", &path, error))?;
+    }
+    Ok(())
 }
 
 fn begin(

@@ -37,6 +37,10 @@ impl Disk for SharedDisk {
         let file = SystemDisk.open(path)?;
         Ok(Box::new(FailingFile(file, Arc::clone(&self.0))))
     }
+
+    fn free(&self, dir: &Path) -> io::Result<u64> {
+        SystemDisk.free(dir)
+    }
 }
 
 struct FailingFile(Box<dyn DiskFile>, Arc<FailingDisk>);

@@ -8,6 +8,7 @@ mod concurrency;
 mod damage;
 mod faults;
 mod feed;
+mod full;
 mod keys;
 mod model;
 mod support;

@@ -1,0 +1,104 @@
+//! How much is left on the disk: writes are refused before it is full.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::disk::Disk;
+use super::error::StoreError;
+
+/// How long it is believed what was seen, while there is enough.
+const BELIEVED: Duration = Duration::from_millis(100);
+/// How many bytes of log may be written until the next look.
+const UNSEEN: u64 = 8 << 20;
+
+/// The free space of the disk that the store is on, as the committer sees it.
+pub(super) struct Space {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// Below this nothing is written; 0 where nobody looks.
+    least: u64,
+    free: u64,
+    looked: Instant,
+    /// Bytes written since.
+    written: u64,
+    /// Whether the last write was refused.
+    refusing: bool,
+}
+
+impl Space {
+    /// Looks for the first time.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the system does not say how much is left.
+    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, least: u64) -> Result<Self, StoreError> {
+        let mut space = Self {
+            disk,
+            dir,
+            least,
+            free: u64::MAX,
+            looked: Instant::now(),
+            written: 0,
+            refusing: false,
+        };
+        if least > 0 {
+            space.look()?;
+        }
+        Ok(space)
+    }
+
+    /// Makes sure that there is room for a write.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] below the least.
+    pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        if self.least == 0 {
+            return Ok(());
+        }
+        // While there is too little, each write looks: the first that has room is taken.
+        let stale = self.free < self.least
+            || self.written >= UNSEEN
+            || self.looked.elapsed() >= BELIEVED;
+        if stale && let Err(error) = self.look() {
+            tracing::warn!(%error, "the last known free space is believed");
+        }
+        if self.free >= self.least {
+            return Ok(());
+        }
+        let full = StoreError::DiskFull {
+            detail: format!(
+                "{} bytes are free, and writes are taken from {} bytes on",
+                self.free, self.least
+            ),
+        };
+        self.refused(&full);
+        Err(full)
+    }
+
+    /// Notes that a write was refused.
+    pub(super) fn refused(&mut self, full: &StoreError) {
+        if !self.refusing {
+            self.refusing = true;
+            tracing::warn!(reason = %full, "writes are refused until there is room; reads go on");
+        }
+    }
+
+    /// Notes that so many bytes of log were written.
+    pub(super) fn took(&mut self, bytes: u64) {
+        self.written += bytes;
+        if self.refusing {
+            self.refusing = false;
+            tracing::info!("there is room again; writes are taken");
+        }
+    }
+
+    fn look(&mut self) -> Result<(), StoreError> {
+        self.looked = Instant::now();
+        self.written = 0;
+        self.free = self
+            .disk
+            .free(&self.dir)
+            .map_err(|error| StoreError::io("measure the free space of the disk", error))?;
+        Ok(())
+    }
+}
