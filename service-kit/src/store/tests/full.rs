@@ -91,10 +91,10 @@ impl DiskFile for File {
     }
 }
 
-/// Segments of two or three commits.
+/// Segments of few commits.
 fn small() -> StoreOptions {
     StoreOptions {
-        segment_bytes: 1000,
+        segment_bytes: 500,
         ..StoreOptions::default()
     }
 }
