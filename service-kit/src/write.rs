@@ -17,8 +17,10 @@ use crate::{
     store::{Store, StoreError, TransactError, Transaction},
 };
 
-/// How soon it is worth trying again to write to a disk that is full.
-const ROOM: Duration = Duration::from_secs(5);
+/// How soon a caller may try again to write to a disk that is full.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often the work of a job tries again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 enum Abort<T> {
     Fault(Fault),
@@ -78,7 +80,7 @@ pub async fn transact(
             Ok(_) => return Ok(()),
             Err(TransactError::Aborted(fault)) => return Err(fault),
             Err(TransactError::Store(StoreError::DiskFull { .. })) => {
-                tokio::time::sleep(ROOM).await;
+                tokio::time::sleep(AGAIN).await;
             }
             Err(TransactError::Store(error)) => return Err(store_fault(&error)),
             Err(TransactError::Panicked(text)) => return Err(Fault::internal(&text)),
@@ -135,7 +137,7 @@ fn disk_full() -> Fault {
         ErrorReason::DiskFull,
         text,
     )
-    .retry_after(ROOM)
+    .retry_after(RETRY)
 }
 
 fn corrupt(place: &str) -> Fault {

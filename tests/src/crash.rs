@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use crate::{Outcome, service::Kind as Service};
 
-mod check;
-mod dice;
+pub(crate) mod check;
+pub(crate) mod dice;
 mod forecast;
-mod life;
+pub(crate) mod life;
 mod once;
 mod ranking;
 mod rounds;
-mod subject;
+pub(crate) mod subject;
 mod tally;
 
 pub use forecast::Markets;
@@ -49,5 +49,6 @@ pub async fn run<S: Subject>(subject: S, plan: &Plan, tally: &mut Tally) -> Outc
         .map_err(|status| format!("{} cannot be prepared: {status}", S::Service::PROGRAM.name))?;
     let life = rounds::rounds(subject, plan, life, tally).await?;
     let life = once::exactly_once(subject, plan, life, tally).await?;
-    life.kill()
+    life.kill()?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::error::Error;
 
 pub mod crash;
 pub mod data;
+pub mod diskfull;
 pub mod loader;
 pub mod loadgen;
 pub mod process;

@@ -188,6 +188,13 @@ impl<'a, R: Clone + Send + Sync + 'static> Loader<'a, R> {
         }
     }
 
+    /// Under an import ID of its own: loading the same again takes effect once.
+    #[must_use]
+    pub fn import_id(mut self, import_id: String) -> Self {
+        self.start.import_id = import_id;
+        self
+    }
+
     /// With so many rows a chunk instead of as many as are allowed.
     #[must_use]
     pub fn chunk_rows(mut self, chunk_rows: usize) -> Self {

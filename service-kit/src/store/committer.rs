@@ -256,9 +256,10 @@ impl Committer {
         self.marked = Instant::now();
     }
 
-    /// Hands the index to the operating system, so that a restart has little to replay.
+    /// Hands the index to the operating system, so that a restart has little to replay. While there
+    /// may be no room for it, it stays in memory: a flush that fails ends the store.
     fn checkpoint(&mut self) {
-        if self.unflushed == 0 || self.failed.is_some() {
+        if self.unflushed == 0 || self.failed.is_some() || !self.space.has(self.unflushed) {
             return;
         }
         self.unflushed = 0;

@@ -26,7 +26,24 @@ pub(super) struct Opened {
     pub(super) committer: Committer,
 }
 
+/// With less free space the engine may fail for no other reason: it writes up to this much at once.
+const LITTLE: u64 = 1 << 20;
+
 pub(super) fn open(
+    root: &Path,
+    options: StoreOptions,
+    disk: &Arc<dyn Disk>,
+) -> Result<Opened, StoreError> {
+    open_as_it_is(root, options, disk).map_err(|error| match error {
+        // The engine may have panicked, and then does not say why.
+        StoreError::Engine(detail) if disk.free(root).is_ok_and(|free| free < LITTLE) => {
+            StoreError::DiskFull { detail }
+        }
+        error => error,
+    })
+}
+
+fn open_as_it_is(
     root: &Path,
     options: StoreOptions,
     disk: &Arc<dyn Disk>,

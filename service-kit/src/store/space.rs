@@ -12,6 +12,9 @@ const BELIEVED: Duration = Duration::from_millis(100);
 /// How many bytes of log may be written until the next look.
 const UNSEEN: u64 = 8 << 20;
 
+/// What the index needs beyond the records: it writes whole segments of its own.
+const SLACK: u64 = 4 << 20;
+
 /// The free space of the disk that the store is on, as the committer sees it.
 pub(super) struct Space {
     disk: Arc<dyn Disk>,
@@ -73,6 +76,17 @@ impl Space {
         };
         self.refused(&full);
         Err(full)
+    }
+
+    /// Whether there is room for what the index makes of so many bytes of log.
+    pub(super) fn has(&mut self, unflushed: u64) -> bool {
+        match self.look() {
+            Ok(()) => self.free >= unflushed.saturating_mul(2).saturating_add(SLACK),
+            Err(error) => {
+                tracing::warn!(%error, "the index is flushed");
+                true
+            }
+        }
     }
 
     /// Notes that a write was refused.

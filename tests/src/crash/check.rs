@@ -55,7 +55,7 @@ pub(super) async fn settled<S: Subject>(
 }
 
 /// Sends a write again; none where it was refused, which is a fault.
-async fn repeated<S: Subject>(
+pub(crate) async fn repeated<S: Subject>(
     subject: S,
     channel: &Channel,
     write: Write,
@@ -76,7 +76,7 @@ async fn repeated<S: Subject>(
 }
 
 /// Counts what is wrong with a write that was acknowledged.
-pub(super) async fn acknowledged<S: Subject>(
+pub(crate) async fn acknowledged<S: Subject>(
     subject: S,
     channel: &Channel,
     write: Write,

@@ -2,10 +2,10 @@
 
 /// The splitmix64 generator (Steele, Lea, Flood 2014): short, and good enough to choose by.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut dice = Self(seed);
         Self(dice.next() ^ stream.wrapping_mul(0xd605_bbb5_8c8a_bc3d))
     }
@@ -19,7 +19,7 @@ impl Dice {
     }
 
     /// A number below `end`, which must not be 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use almanac_proto::forecast::v1::{self as pb, forecast_service_client::ForecastServiceClient};
 use tonic::{Status, transport::Channel};
 
-use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent};
-use crate::{Outcome, service::Forecast, wire};
+use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk};
+use crate::{Outcome, loader::Loader, service::Forecast, wire};
 
 type Client = ForecastServiceClient<Channel>;
 
@@ -16,6 +16,8 @@ const HELD_REGIONS: u64 = 16;
 /// The market that batches are written to.
 const LOAD: &str = "markets/load";
 const LOAD_REGIONS: u64 = 256;
+/// The market that nobody asks for.
+const BULK_MARKET: &str = "markets/bulk";
 /// Years of history before the last one.
 const HISTORY: u64 = 10;
 const HORIZON: i32 = 3;
@@ -32,7 +34,12 @@ impl Subject for Markets {
 
     async fn prepare(self, channel: Channel) -> Result<(), Status> {
         let mut client = Client::new(channel);
-        for (id, regions) in [("held", HELD_REGIONS), ("load", LOAD_REGIONS)] {
+        let markets = [
+            ("held", HELD_REGIONS),
+            ("load", LOAD_REGIONS),
+            ("bulk", LOAD_REGIONS),
+        ];
+        for (id, regions) in markets {
             let request = market(id.to_owned(), regions, String::new());
             client.create_market(request).await?;
         }
@@ -54,6 +61,11 @@ impl Subject for Markets {
                 let (parent, figures) = figures(write);
                 let request = points(parent, figures, request_id);
                 client.write_points(request).await?.into_inner().revision
+            }
+            Kind::Import => {
+                let (parent, rows) = figures(write);
+                let loader = Loader::new(parent, &rows).import_id(request_id);
+                loader.load(&mut client, |_| ()).await?.summary.revision
             }
             Kind::Resource | Kind::Resources => {
                 let request = market(write.id(0), 1, request_id);
@@ -77,11 +89,18 @@ impl Subject for Markets {
         })
     }
 
+    async fn bulk(self, channel: Channel, number: u64) -> Result<(), Status> {
+        let rows = bulk(number, LOAD_REGIONS).map(|(region, year)| point(region, &year, 1.0));
+        let request = points(BULK_MARKET, rows.collect(), String::new());
+        Client::new(channel).write_points(request).await?;
+        Ok(())
+    }
+
     async fn found(self, channel: Channel, write: Write) -> Outcome<Found> {
         let mut client = Client::new(channel);
         let mut found = Found::default();
         match write.kind {
-            Kind::Figure | Kind::Figures => {
+            Kind::Figure | Kind::Figures | Kind::Import => {
                 let (parent, figures) = figures(write);
                 for figure in figures {
                     found.add(versions(&mut client, parent, &figure).await?);

@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    process::Command,
+    path::Path,
+    process::{Command, ExitStatus},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,15 +29,22 @@ pub(super) const CLIENTS: u64 = 8;
 
 /// The running service and a connection to it.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(crate) struct Life {
     process: Process,
-    pub(super) channel: Channel,
+    pub(crate) channel: Channel,
+}
+
+/// How a service ended by itself, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) said: Vec<String>,
 }
 
 /// A write that was sent, and its receipt where it was acknowledged.
-pub(super) struct Sent {
-    pub(super) write: Write,
-    pub(super) answer: Result<String, Status>,
+pub(crate) struct Sent {
+    pub(crate) write: Write,
+    pub(crate) answer: Result<String, Status>,
 }
 
 /// The writes to be sent, first one first.
@@ -45,23 +53,54 @@ pub(super) type Feed = Arc<Mutex<VecDeque<Write>>>;
 impl Life {
     /// Starts the service and waits until it is SERVING.
     pub(super) async fn start<K: Service>(plan: &Plan) -> Outcome<Self> {
-        let mut command = Command::new(&plan.binary);
-        command.arg("--data-dir").arg(&plan.dir);
-        command.args(["--listen", "127.0.0.1:0"]);
-        command.args(["--log-format", "json", "--log-filter", "info"]);
-        let mut process = Process::spawn(&mut command)?;
-        let line = process.until("\"listening\"")?;
-        let address = address_in(&line).ok_or_else(|| format!("no address in {line}"))?;
-        let channel = connect(address).await?;
-        serving(channel.clone(), K::PROGRAM.service).await?;
-        Ok(Self { process, channel })
+        match Self::try_start::<K>(&plan.binary, &plan.dir, &[]).await? {
+            Ok(life) => Ok(life),
+            Err(Ended { status, said }) => {
+                Err(format!("it ended with {status}:\n{}", said.join("\n")).into())
+            }
+        }
     }
 
-    /// SIGKILL: the process gets no chance to write anything more.
-    pub(super) fn kill(mut self) -> Outcome<()> {
-        self.process.signal(Signal::KILL)?;
-        self.process.wait()?;
-        Ok(())
+    /// Starts the service with further settings and waits until it is SERVING, or has ended.
+    pub(crate) async fn try_start<K: Service>(
+        binary: &Path,
+        dir: &Path,
+        settings: &[String],
+    ) -> Outcome<Result<Self, Ended>> {
+        let mut command = Command::new(binary);
+        command.arg("--data-dir").arg(dir);
+        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--log-format", "json", "--log-filter", "info"]);
+        let mut process = Process::spawn(command.args(settings))?;
+        let line = process.until("\"listening\"")?;
+        let address = address_in(&line).ok_or_else(|| format!("no address in {line}"))?;
+        let ready = async {
+            let channel = connect(address).await?;
+            serving(channel.clone(), K::PROGRAM.service).await?;
+            Outcome::Ok(channel)
+        };
+        Ok(match ready.await {
+            Ok(channel) => Ok(Self { process, channel }),
+            // Its own word is the better one, and it has one: its health is told until it ends.
+            Err(_) => Err(Ended {
+                status: process.wait()?,
+                said: std::mem::take(&mut process.seen),
+            }),
+        })
+    }
+
+    /// SIGKILL: the process gets no chance to write anything more. Gives what it said.
+    pub(crate) fn kill(self) -> Outcome<Vec<String>> {
+        Ok(self.end(Signal::KILL)?.said)
+    }
+
+    /// Ends the service with a signal.
+    pub(crate) fn end(mut self, signal: Signal) -> Outcome<Ended> {
+        self.process.signal(signal)?;
+        Ok(Ended {
+            status: self.process.wait()?,
+            said: std::mem::take(&mut self.process.seen),
+        })
     }
 
     /// Sends the feed's writes from [`CLIENTS`] clients, kills the service once so many are
@@ -116,7 +155,7 @@ impl Life {
 }
 
 /// Whether the connection broke: whatever the service itself says comes with a reason.
-pub(super) fn unanswered(status: &Status) -> bool {
+pub(crate) fn unanswered(status: &Status) -> bool {
     Refusal::from(status).reason.is_empty()
 }
 

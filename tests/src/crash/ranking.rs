@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use almanac_proto::ranking::v1::{self as pb, ranking_service_client::RankingServiceClient};
 use tonic::{Status, transport::Channel};
 
-use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent};
-use crate::{Outcome, service::Ranking, wire};
+use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk};
+use crate::{Outcome, loader::Loader, service::Ranking, wire};
 
 type Client = RankingServiceClient<Channel>;
 
@@ -39,7 +39,7 @@ impl Subject for Datasets {
             };
             client.create_dataset(request).await?;
         }
-        for id in ["steady", "load"] {
+        for id in ["steady", "load", "bulk"] {
             let request = pb::CreateIndicatorRequest {
                 parent: HELD.to_owned(),
                 indicator_id: id.to_owned(),
@@ -85,6 +85,11 @@ impl Subject for Datasets {
                 let answer = client.write_observations(request).await?;
                 answer.into_inner().revision
             }
+            Kind::Import => {
+                let rows = figures(write);
+                let loader = Loader::new(HELD, &rows).import_id(request_id);
+                loader.load(&mut client, |_| ()).await?.summary.revision
+            }
             Kind::Resource => {
                 let request = pb::CreateEntityRequest {
                     request_id,
@@ -116,11 +121,18 @@ impl Subject for Datasets {
         })
     }
 
+    async fn bulk(self, channel: Channel, number: u64) -> Result<(), Status> {
+        let rows = bulk(number, ENTITIES).map(|(entity, year)| figure("bulk", entity, &year, 1.0));
+        let request = observations(rows.collect(), String::new());
+        Client::new(channel).write_observations(request).await?;
+        Ok(())
+    }
+
     async fn found(self, channel: Channel, write: Write) -> Outcome<Found> {
         let mut client = Client::new(channel);
         let mut found = Found::default();
         match write.kind {
-            Kind::Figure | Kind::Figures => {
+            Kind::Figure | Kind::Figures | Kind::Import => {
                 for figure in figures(write) {
                     found.add(versions(&mut client, &figure).await?);
                 }

@@ -12,6 +12,8 @@ pub enum Kind {
     Figure,
     /// A batch of figures in cells of their own, all or none.
     Figures,
+    /// As [`Kind::Figures`], as an import of one chunk.
+    Import,
     /// One resource.
     Resource,
     /// Several resources, all or none, where the service can create several at once.
@@ -36,10 +38,11 @@ pub struct Write {
 
 impl Write {
     /// The write of this number.
-    pub(super) fn new(seed: u64, serial: u64) -> Self {
+    pub(crate) fn new(seed: u64, serial: u64) -> Self {
         let kind = match Dice::new(seed, serial).below(100) {
             0..40 => Kind::Figure,
-            40..60 => Kind::Figures,
+            40..50 => Kind::Figures,
+            50..60 => Kind::Import,
             60..80 => Kind::Resource,
             80..94 => Kind::Resources,
             _ => Kind::Publication,
@@ -76,6 +79,22 @@ impl Write {
 
 /// The year of the figures that publications are computed from, and the first that batches use.
 pub(super) const FIRST_YEAR: u64 = 2023;
+
+/// Number of figures that a write has that only makes the store larger.
+pub(super) const BULK: u64 = 2048;
+
+/// Column and year of each of them.
+pub(super) fn bulk(number: u64, columns: u64) -> impl Iterator<Item = (u64, String)> {
+    let cells = number * BULK..(number + 1) * BULK;
+    cells.map(move |index| {
+        let year = BULK_YEAR + index / columns % BULK_YEARS;
+        (index % columns, year.to_string())
+    })
+}
+
+/// The years of those.
+const BULK_YEAR: u64 = 1000;
+const BULK_YEARS: u64 = 8000;
 
 /// What a service holds of one write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,6 +146,10 @@ pub trait Subject: Copy + Send + Sync + 'static {
         channel: Channel,
         write: Write,
     ) -> impl Future<Output = Result<String, Status>> + Send;
+
+    /// Writes [`BULK`] figures at once that nobody asks for, to make the store larger.
+    fn bulk(self, channel: Channel, number: u64)
+    -> impl Future<Output = Result<(), Status>> + Send;
 
     /// Asks what there is of a write, and waits until a publication has ended.
     fn found(self, channel: Channel, write: Write) -> impl Future<Output = Outcome<Found>> + Send;

@@ -43,7 +43,7 @@ impl Tally {
     }
 
     /// Notes what is wrong with a write.
-    pub(super) fn fault(&mut self, what: &str, write: Write, seen: &dyn fmt::Debug) {
+    pub(crate) fn fault(&mut self, what: &str, write: Write, seen: &dyn fmt::Debug) {
         self.faults.push(format!("{what}: {write:?}: {seen:?}"));
     }
 }
