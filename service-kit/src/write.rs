@@ -132,12 +132,7 @@ pub fn store_fault(error: &StoreError) -> Fault {
 fn disk_full() -> Fault {
     let text = "the disk of the service is full: nothing was written, reads go on; retry once there \
                 is room again";
-    Fault::new(
-        tonic::Code::ResourceExhausted,
-        ErrorReason::DiskFull,
-        text,
-    )
-    .retry_after(RETRY)
+    Fault::new(tonic::Code::ResourceExhausted, ErrorReason::DiskFull, text).retry_after(RETRY)
 }
 
 fn corrupt(place: &str) -> Fault {

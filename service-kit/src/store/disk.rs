@@ -187,7 +187,10 @@ mod tests {
         assert_eq!(absent(&dir), levels[..2]);
         create_dir(&dir).unwrap();
         assert!(dir.is_dir() && absent(&dir).is_empty());
-        assert_eq!(absent(Path::new("no/such")), [Path::new("no/such"), Path::new("no")]);
+        assert_eq!(
+            absent(Path::new("no/such")),
+            [Path::new("no/such"), Path::new("no")]
+        );
     }
 
     #[test]

@@ -59,9 +59,8 @@ impl Space {
             return Ok(());
         }
         // While there is too little, each write looks: the first that has room is taken.
-        let stale = self.free < self.least
-            || self.written >= UNSEEN
-            || self.looked.elapsed() >= BELIEVED;
+        let stale =
+            self.free < self.least || self.written >= UNSEEN || self.looked.elapsed() >= BELIEVED;
         if stale && let Err(error) = self.look() {
             tracing::warn!(%error, "the last known free space is believed");
         }

@@ -118,14 +118,18 @@ impl<S: Subject> Trial<'_, S> {
             }
             Err(Ended { status, said }) => {
                 let said = said.join("\n");
-                self.report.unclear(&format!("start on a full disk: {status}"), &said);
+                self.report
+                    .unclear(&format!("start on a full disk: {status}"), &said);
                 Ok(None)
             }
         }
     }
 
     async fn try_start(&self) -> Outcome<Result<Life, Ended>> {
-        let settings = ["--min-free-mib".to_owned(), self.plan.min_free_mib.to_string()];
+        let settings = [
+            "--min-free-mib".to_owned(),
+            self.plan.min_free_mib.to_string(),
+        ];
         Life::try_start::<S::Service>(&self.plan.binary, &self.disk.store(), &settings).await
     }
 
@@ -139,7 +143,10 @@ impl<S: Subject> Trial<'_, S> {
     /// Has the store checked byte by byte.
     pub(super) fn verify(&mut self) -> Outcome<()> {
         let mut command = std::process::Command::new(&self.plan.binary);
-        command.arg("verify").arg("--data-dir").arg(self.disk.store());
+        command
+            .arg("verify")
+            .arg("--data-dir")
+            .arg(self.disk.store());
         let (status, said) = process::run(&mut command)?;
         expect_success("verify", status, &said)
     }

@@ -89,6 +89,9 @@ impl fmt::Display for Report {
         ];
         let columns = columns.map(|(name, count)| format!("{name} {count}"));
         writeln!(f, "{}", columns.join(", "))?;
-        tally.faults.iter().try_for_each(|fault| writeln!(f, "{fault}"))
+        tally
+            .faults
+            .iter()
+            .try_for_each(|fault| writeln!(f, "{fault}"))
     }
 }

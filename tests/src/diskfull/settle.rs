@@ -24,9 +24,7 @@ impl<S: Subject> Trial<'_, S> {
             let refused = self.count(&status) && write.kind != Kind::Import;
             if refused && found.present > 0 {
                 self.report.done_all_the_same += 1;
-                self.report
-                    .tally
-                    .fault("refused and done", write, &found);
+                self.report.tally.fault("refused and done", write, &found);
             }
             if found.present > 0 && found.present < found.whole {
                 self.report.tally.half_done += 1;

@@ -58,7 +58,11 @@ impl Disk for Shared {
         if !path.exists() && self.0.is_full() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        Ok(Box::new(File(SystemDisk.open(path)?, path.to_owned(), Arc::clone(&self.0))))
+        Ok(Box::new(File(
+            SystemDisk.open(path)?,
+            path.to_owned(),
+            Arc::clone(&self.0),
+        )))
     }
 
     fn free(&self, _: &Path) -> io::Result<u64> {
@@ -110,7 +114,10 @@ async fn put(store: &Store, number: u64) -> Result<(), TransactError<StoreError>
 }
 
 fn full<T>(answer: &Result<T, TransactError<StoreError>>) -> bool {
-    matches!(answer, Err(TransactError::Store(StoreError::DiskFull { .. })))
+    matches!(
+        answer,
+        Err(TransactError::Store(StoreError::DiskFull { .. }))
+    )
 }
 
 const COMMITS: u64 = 8;
@@ -177,7 +184,10 @@ async fn what_cannot_be_cut_off_stops_the_store() {
     disk.left.store(1, Ordering::SeqCst);
     disk.stuck.store(true, Ordering::SeqCst);
     let answer = put(&store, 1).await;
-    assert!(matches!(answer, Err(TransactError::Store(StoreError::Failed { .. }))));
+    assert!(matches!(
+        answer,
+        Err(TransactError::Store(StoreError::Failed { .. }))
+    ));
     assert!(matches!(store.health(), Health::Failed { .. }));
     assert_eq!(content(&store.latest()).unwrap(), filled(1));
     store.close().unwrap_err();
@@ -215,7 +225,10 @@ async fn a_refused_group_is_refused_as_a_whole() {
     assert_eq!(before.unwrap().value, 2);
     assert!(full(&written) && full(&after) && full(&uid));
     // It was about to answer with what is not there.
-    assert!(matches!(aborted, Err(TransactError::Store(StoreError::DiskFull { .. }))));
+    assert!(matches!(
+        aborted,
+        Err(TransactError::Store(StoreError::DiskFull { .. }))
+    ));
     assert_eq!(content(&store.latest()).unwrap(), filled(1));
     disk.make_room();
     put(&store, 1).await.unwrap();
