@@ -17,7 +17,7 @@ use super::segment::{HEADER, Position};
 use super::shared::Shared;
 use super::space::Space;
 use super::tip::Tip;
-use super::writer::LogWriter;
+use super::writer::{self, LogWriter};
 
 /// A store that is ready and has no thread yet.
 pub(super) struct Opened {
@@ -166,13 +166,14 @@ fn settle(
         );
     }
     let high = tail.end;
+    writer::rewrite(&directory.log(), &**disk, &tail.frames)?;
     let log = LogWriter::open(
         &directory.log(),
         incarnation,
         Arc::clone(disk),
-        tail,
+        high.position,
         options.segment_bytes,
     )?;
-    let writer = HighWriter::open(&directory.high(), incarnation, &**disk, &high, found.second)?;
-    Ok((log, writer, high))
+    let mark = HighWriter::open(&directory.high(), incarnation, &**disk, &high, found.second)?;
+    Ok((log, mark, high))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::disk::{self, Disk, DiskFile};
 use super::error::StoreError;
-use super::log::Tail;
 use super::segment::{self, HEADER, Position};
 use super::tip::Tip;
 
@@ -28,6 +27,14 @@ pub(super) enum NotAppended {
 impl From<StoreError> for NotAppended {
     fn from(error: StoreError) -> Self {
         Self::Unknown(error)
+    }
+}
+
+impl From<NotAppended> for StoreError {
+    fn from(error: NotAppended) -> Self {
+        match error {
+            NotAppended::Undone(error) | NotAppended::Unknown(error) => error,
+        }
     }
 }
 
@@ -53,17 +60,14 @@ impl LogWriter {
         begin(dir, 1, &incarnation, &Tip::genesis(&incarnation), disk).map(|_| ())
     }
 
-    /// Goes on at the end of what was read. What lies after the high-water mark is made durable,
-    /// what lies after the end is cut off, durably.
+    /// Goes on at the end of what is durable. What lies after it is cut off, durably.
     pub(super) fn open(
         dir: &Path,
         incarnation: [u8; 16],
         disk: Arc<dyn Disk>,
-        tail: &Tail,
+        end: Position,
         segment_bytes: u64,
     ) -> Result<Self, StoreError> {
-        rewrite(dir, &*disk, &tail.frames)?;
-        let end = tail.end.position;
         for part in segment::list(dir)?.iter().rev() {
             if part.number > end.segment {
                 disk::remove(&part.path)?;
@@ -172,10 +176,11 @@ impl LogWriter {
     }
 }
 
-/// Writes frames that were read after the high-water mark over themselves: what an earlier process
-/// failed to sync can be read and still not be on the disk. They may have been acknowledged, so they
-/// are not cut off first, when the disk might be too full to write them again.
-fn rewrite(dir: &Path, disk: &dyn Disk, frames: &[(Position, Vec<u8>)]) -> Result<(), StoreError> {
+/// Makes frames durable that were read after the high-water mark, writing them over themselves:
+/// what an earlier process failed to sync can be read and still not be on the disk. They may have
+/// been acknowledged, so they are not cut off first, when the disk might be too full to write them
+/// again.
+pub(super) fn rewrite(dir: &Path, disk: &dyn Disk, frames: &[(Position, Vec<u8>)]) -> Result<(), StoreError> {
     for (place, bytes) in frames {
         let path = segment::path(dir, place.segment);
         disk.open(&path)
