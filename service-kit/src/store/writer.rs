@@ -180,7 +180,11 @@ impl LogWriter {
 /// what an earlier process failed to sync can be read and still not be on the disk. They may have
 /// been acknowledged, so they are not cut off first, when the disk might be too full to write them
 /// again.
-pub(super) fn rewrite(dir: &Path, disk: &dyn Disk, frames: &[(Position, Vec<u8>)]) -> Result<(), StoreError> {
+pub(super) fn rewrite(
+    dir: &Path,
+    disk: &dyn Disk,
+    frames: &[(Position, Vec<u8>)],
+) -> Result<(), StoreError> {
     for (place, bytes) in frames {
         let path = segment::path(dir, place.segment);
         disk.open(&path)
