@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use crate::{Outcome, service::Kind as Service};
 
 pub(crate) mod check;
-pub(crate) mod dice;
 mod forecast;
 pub(crate) mod life;
 mod once;

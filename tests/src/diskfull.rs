@@ -13,10 +13,10 @@ use crate::{
     crash::{
         Subject,
         check::acknowledged,
-        dice::Dice,
         life::Life,
         subject::{Publication, Write},
     },
+    dice::Dice,
     service::Kind as Service,
 };
 

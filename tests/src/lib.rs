@@ -6,7 +6,9 @@ use std::error::Error;
 
 pub mod crash;
 pub mod data;
+pub mod dice;
 pub mod diskfull;
+pub mod flags;
 pub mod loader;
 pub mod loadgen;
 pub mod process;

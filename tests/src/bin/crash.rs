@@ -10,6 +10,7 @@ use std::{
 use almanac_tests::{
     Outcome,
     crash::{Datasets, Markets, Plan, Subject, Tally, run},
+    flags::Flags,
     process::binary,
     service::Kind as _,
 };
@@ -34,7 +35,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let told = arguments(env::args().skip(1)).and_then(|arguments| {
+    let told = arguments().and_then(|arguments| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -51,33 +52,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut given: impl Iterator<Item = String>) -> Outcome<Arguments> {
-    let mut arguments = Arguments {
-        rounds: 10,
-        exactly_once: 0,
-        service: "both".to_owned(),
-        seed: 1,
-        dir: None,
-    };
-    while let Some(name) = given.next() {
-        let mut value = || {
-            given
-                .next()
-                .ok_or_else(|| format!("{name} what?\n\n{USAGE}"))
-        };
-        match name.as_str() {
-            "--rounds" => arguments.rounds = value()?.parse()?,
-            "--exactly-once" => arguments.exactly_once = value()?.parse()?,
-            "--service" => arguments.service = value()?,
-            "--seed" => arguments.seed = value()?.parse()?,
-            "--dir" => arguments.dir = Some(value()?.into()),
-            _ => return Err(USAGE.into()),
-        }
-    }
-    if !["ranking", "forecast", "both"].contains(&arguments.service.as_str()) {
+fn arguments() -> Outcome<Arguments> {
+    let flags = Flags::read(USAGE)?;
+    let service = flags.get("--service")?.unwrap_or_else(|| "both".to_owned());
+    if !["ranking", "forecast", "both"].contains(&service.as_str()) {
         return Err(USAGE.into());
     }
-    Ok(arguments)
+    Ok(Arguments {
+        rounds: flags.get("--rounds")?.unwrap_or(10),
+        exactly_once: flags.get("--exactly-once")?.unwrap_or(0),
+        service,
+        seed: flags.get("--seed")?.unwrap_or(1),
+        dir: flags.get("--dir")?,
+    })
 }
 
 /// Whether nothing bad was found.

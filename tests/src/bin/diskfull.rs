@@ -10,6 +10,7 @@ use almanac_tests::{
     Outcome,
     crash::{Datasets, Markets, Subject},
     diskfull::{MountError, Plan, Report, SmallDisk, run},
+    flags::Flags,
     process::binary,
     service::Kind as _,
 };
@@ -41,7 +42,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let told = arguments(env::args().skip(1)).and_then(|arguments| {
+    let told = arguments().and_then(|arguments| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -62,29 +63,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut given: impl Iterator<Item = String>) -> Outcome<Arguments> {
-    let mut arguments = Arguments {
-        points: 10,
-        service: "both".to_owned(),
-        seed: 1,
-    };
-    while let Some(name) = given.next() {
-        let mut value = || {
-            given
-                .next()
-                .ok_or_else(|| format!("{name} what?\n\n{USAGE}"))
-        };
-        match name.as_str() {
-            "--points" => arguments.points = value()?.parse()?,
-            "--service" => arguments.service = value()?,
-            "--seed" => arguments.seed = value()?.parse()?,
-            _ => return Err(USAGE.into()),
-        }
-    }
-    if !["ranking", "forecast", "both"].contains(&arguments.service.as_str()) {
+fn arguments() -> Outcome<Arguments> {
+    let flags = Flags::read(USAGE)?;
+    let service = flags.get("--service")?.unwrap_or_else(|| "both".to_owned());
+    if !["ranking", "forecast", "both"].contains(&service.as_str()) {
         return Err(USAGE.into());
     }
-    Ok(arguments)
+    Ok(Arguments {
+        points: flags.get("--points")?.unwrap_or(10),
+        service,
+        seed: flags.get("--seed")?.unwrap_or(1),
+    })
 }
 
 /// Whether nothing bad was found.

@@ -10,11 +10,10 @@ use tokio::sync::Mutex;
 use super::{
     Plan, Subject, Tally,
     check::acknowledged,
-    dice::Dice,
     life::{Life, running, unanswered},
     subject::{Publication, Write},
 };
-use crate::Outcome;
+use crate::{Outcome, dice::Dice};
 
 /// How often each is sent.
 const COPIES: u64 = 3;

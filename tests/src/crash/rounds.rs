@@ -7,11 +7,10 @@ use tokio::sync::Mutex;
 use super::{
     Plan, Subject, Tally,
     check::{acknowledged, settled},
-    dice::Dice,
     life::Life,
     subject::{Publication, Write},
 };
-use crate::Outcome;
+use crate::{Outcome, dice::Dice};
 
 /// A service is killed after at most so many acknowledgements of a round.
 const MOST: u64 = 80;

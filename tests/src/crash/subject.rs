@@ -2,8 +2,7 @@
 
 use tonic::{Status, transport::Channel};
 
-use super::dice::Dice;
-use crate::{Outcome, service::Kind as Service};
+use crate::{Outcome, dice::Dice, service::Kind as Service};
 
 /// What kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

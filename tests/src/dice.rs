@@ -2,10 +2,12 @@
 
 /// The splitmix64 generator (Steele, Lea, Flood 2014): short, and good enough to choose by.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+    /// Choices of a seed; another stream of the same seed has others.
+    #[must_use]
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mut dice = Self(seed);
         Self(dice.next() ^ stream.wrapping_mul(0xd605_bbb5_8c8a_bc3d))
     }
@@ -19,7 +21,17 @@ impl Dice {
     }
 
     /// A number below `end`, which must not be 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    /// A place in something of this length, which must not be 0.
+    pub fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or_default()
+    }
+
+    /// True `percent` times in a hundred.
+    pub fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
     }
 }
