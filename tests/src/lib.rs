@@ -11,6 +11,7 @@ pub mod diskfull;
 pub mod flags;
 pub mod loader;
 pub mod loadgen;
+pub mod powerloss;
 pub mod process;
 pub mod refusal;
 pub mod service;
