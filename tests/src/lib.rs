@@ -5,6 +5,7 @@
 use std::error::Error;
 
 pub mod crash;
+pub mod damage;
 pub mod data;
 pub mod dice;
 pub mod diskfull;

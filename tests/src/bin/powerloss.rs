@@ -34,8 +34,8 @@ const SHARE: u64 = 40;
 /// What is done in each after some sessions that are killed while the store is created or recovers:
 /// commits of each writer, and whether the store is closed then.
 const SESSIONS: [(u64, bool); 5] = [(60, false), (40, true), (1, false), (50, false), (25, true)];
-/// How many those are, and after how many records at most they are killed.
-const EARLY: (u64, u64) = (4, 80);
+/// After how many records at most those are killed.
+const EARLY: [u64; 4] = [8, 8, 30, 80];
 /// The root of a worker; set, the program is one.
 const ROOT: &str = "ALMANAC_SHIM_ROOT";
 
@@ -224,13 +224,13 @@ fn record(shim: &Shim, root: &Path, log: &Path, dice: &mut Dice) -> Outcome<Reco
         command.args(["--close", &close.to_string()]);
         shim.record(&mut command, root, log, kill)
     };
-    for _ in 0..EARLY.0 {
-        session((1, true), Some(1 + dice.below(EARLY.1)))?;
+    for most in EARLY {
+        session((1, true), Some(1 + dice.below(most)))?;
     }
     for plan in SESSIONS {
         session(plan, None)?;
         if dice.percent(50) {
-            session(plan, Some(1 + dice.below(EARLY.1)))?;
+            session(plan, Some(1 + dice.below(EARLY[3])))?;
         }
     }
     recording.read(log)?;
