@@ -21,6 +21,7 @@
 //! Sessions end by a close or a kill, and the next recording begins with what a loss of power left
 //! of the one before, so that power is lost while the store recovers, too.
 
+mod files;
 mod image;
 mod recording;
 mod shim;

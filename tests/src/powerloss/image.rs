@@ -1,8 +1,16 @@
 //! What is on the disk after the power has failed.
 
-use std::{collections::HashMap, fs, path::Path, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    str::FromStr,
+};
 
-use super::recording::{ACKNOWLEDGED, Change, Files, Recording, Step};
+use super::{
+    files::{Change, Files},
+    recording::{ACKNOWLEDGED, Recording, Step},
+};
 use crate::{Outcome, dice::Dice};
 
 /// A sector is written whole or not at all.
@@ -72,7 +80,7 @@ impl Recording {
         dice: &mut Dice,
         dir: &Path,
     ) -> Outcome<()> {
-        self.put(&self.left(steps, harm, disbelief, dice)?, dir)
+        put(&self.left(steps, harm, disbelief, dice)?, dir)
     }
 
     /// Makes sure that all steps together lead to what is below `root`.
@@ -81,24 +89,13 @@ impl Recording {
     /// The first difference: something changed the files that was not recorded.
     pub fn compare(&self, root: &Path) -> Outcome<()> {
         let recorded = self.left(self.steps(), Harm::NONE, None, &mut Dice::new(0, 0))?;
-        let found = Self::begin(root)?.before;
-        if !recorded.names.keys().eq(found.names.keys()) {
-            return Err(format!(
-                "recorded are {:?}, there are {:?}",
-                recorded.names.keys(),
-                found.names.keys()
-            )
-            .into());
+        let there = Self::begin(root)?.before;
+        let (recorded, there) = (flat(&recorded)?, flat(&there)?);
+        let differs = |path: &&String| recorded.get(*path) != there.get(*path);
+        match recorded.keys().chain(there.keys()).find(differs) {
+            Some(path) => Err(format!("{path} is not as it was recorded").into()),
+            None => Ok(()),
         }
-        for (name, file) in &found.names {
-            let there = found.contents.get(file).map_or(&[][..], Vec::as_slice);
-            let file = recorded.names.get(name).ok_or("no such file")?;
-            let written = recorded.contents.get(file).map_or(&[][..], Vec::as_slice);
-            if there != written {
-                return Err(format!("{name} holds what was not recorded").into());
-            }
-        }
-        Ok(())
     }
 
     fn left(
@@ -111,11 +108,11 @@ impl Recording {
         let durable = self.durable(steps, disbelief);
         let mut files = self.before.clone();
         for (step, durable) in self.steps.iter().zip(durable) {
-            let Step::Change { file, change } = step else {
+            let Step::Change(change) = step else {
                 continue;
             };
             match change {
-                Change::Write { at, data } => {
+                Change::Write { file, at, data } => {
                     let content = files.contents.entry(*file).or_default();
                     let fate = match durable || dice.percent(harm.data) {
                         true if durable || !dice.percent(harm.torn) => Fate::Whole,
@@ -124,26 +121,16 @@ impl Recording {
                     };
                     write(content, usize::try_from(*at)?, data, fate, dice);
                 }
-                Change::Length(length) => {
+                Change::Length { file, length } => {
                     if durable || dice.percent(harm.data) {
                         let content = files.contents.entry(*file).or_default();
                         content.resize(usize::try_from(*length)?, 0);
                     }
                 }
-                _ if !durable && !dice.percent(harm.names) => {}
-                Change::Link(path) => {
-                    files.names.insert(path.clone(), *file);
-                }
-                Change::Rename { from, to } => {
-                    if let Some(file) = files.names.remove(from) {
-                        files.names.insert(to.clone(), file);
+                _ => {
+                    if durable || dice.percent(harm.names) {
+                        files.rename(change);
                     }
-                }
-                Change::Unlink(path) => {
-                    let inside = format!("{path}/");
-                    files
-                        .names
-                        .retain(|name, _| name != path && !name.starts_with(&inside));
                 }
             }
         }
@@ -154,64 +141,56 @@ impl Recording {
     fn durable(&self, steps: usize, disbelief: Option<Disbelief>) -> Vec<bool> {
         // Before which step everything of a file, or every name in a directory, is covered.
         let mut covered: HashMap<usize, usize> = HashMap::new();
-        let mut names: HashMap<&str, usize> = HashMap::new();
         for step in self.steps.iter().take(steps) {
             let Step::Synced { file, begun } = step else {
                 continue;
             };
-            if let Some(path) = self.directories.get(file) {
-                if disbelief != Some(Disbelief::Directories) {
-                    let until = names.entry(path).or_default();
-                    *until = (*until).max(*begun);
-                }
-                continue;
-            }
-            let of_log = self
-                .paths
-                .get(file)
-                .is_some_and(|path| path.contains("/log/"));
-            if !(of_log && disbelief == Some(Disbelief::Log)) {
+            let path = self.paths.get(file);
+            let believed = match disbelief {
+                None => true,
+                Some(Disbelief::Log) => !path.is_some_and(|path| path.contains("/log/")),
+                Some(Disbelief::Directories) => path.is_some(),
+            };
+            if believed {
                 let until = covered.entry(*file).or_default();
                 *until = (*until).max(*begun);
             }
         }
-        let is_durable = |(place, step): (usize, &Step)| {
-            let Step::Change { file, change } = step else {
-                return true;
-            };
-            let until = match change {
-                Change::Write { .. } | Change::Length(_) => covered.get(file),
-                Change::Link(path) | Change::Unlink(path) | Change::Rename { to: path, .. } => {
-                    names.get(parent(path))
-                }
-            };
-            until.is_some_and(|until| place < *until)
+        let is_durable = |(place, step): (usize, &Step)| match step {
+            Step::Synced { .. } => true,
+            Step::Change(change) => covered
+                .get(&change.kept_by())
+                .is_some_and(|until| place < *until),
         };
         let steps = self.steps.iter().take(steps).enumerate();
         steps.map(is_durable).collect()
     }
-
-    /// Writes the files whose directories are all there.
-    fn put(&self, files: &Files, dir: &Path) -> Outcome<()> {
-        for (name, file) in &files.names {
-            let path = dir.join(name);
-            let reachable = path.parent().is_some_and(Path::is_dir);
-            if *name == ACKNOWLEDGED || !reachable {
-                continue;
-            }
-            if self.directories.contains_key(file) {
-                fs::create_dir(path)?;
-            } else {
-                let content = files.contents.get(file);
-                fs::write(path, content.map_or(&[][..], Vec::as_slice))?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+/// Writes the files below `dir`, without the acknowledgements.
+fn put(files: &Files, dir: &Path) -> Outcome<()> {
+    files.visit(&mut |path, file| {
+        let to = dir.join(path);
+        if path == ACKNOWLEDGED {
+            return Ok(());
+        }
+        if files.directories.contains_key(&file) {
+            return Ok(fs::create_dir(to)?);
+        }
+        let content = files.contents.get(&file);
+        Ok(fs::write(to, content.map_or(&[][..], Vec::as_slice))?)
+    })
+}
+
+/// Contents by path; directories have none.
+fn flat(files: &Files) -> Outcome<BTreeMap<String, &[u8]>> {
+    let mut found = BTreeMap::new();
+    files.visit(&mut |path, file| {
+        let content = files.contents.get(&file);
+        found.insert(path.to_owned(), content.map_or(&[][..], Vec::as_slice));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// What becomes of a write.

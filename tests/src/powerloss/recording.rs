@@ -7,47 +7,21 @@ use std::{
     path::Path,
 };
 
+use super::files::{Change, Files};
 use crate::Outcome;
 
 /// The file of acknowledgements, below the recorded root.
 pub(super) const ACKNOWLEDGED: &str = "acknowledged";
 
-/// A change of one file or of one directory.
-#[derive(Debug)]
-pub(super) enum Change {
-    Write {
-        at: u64,
-        data: Vec<u8>,
-    },
-    Length(u64),
-    /// The path now names the file.
-    Link(String),
-    Rename {
-        from: String,
-        to: String,
-    },
-    Unlink(String),
-}
-
 /// One step of the recording. Files are numbered in the order in which they were met.
 #[derive(Debug)]
 pub(super) enum Step {
-    Change {
-        file: usize,
-        change: Change,
-    },
+    Change(Change),
     /// All changes of the file (of a directory: of the names in it) before step `begun` are durable.
     Synced {
         file: usize,
         begun: usize,
     },
-}
-
-/// Files and directories by name; directories have no content.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Files {
-    pub(super) names: BTreeMap<String, usize>,
-    pub(super) contents: HashMap<usize, Vec<u8>>,
 }
 
 /// Every change of the files below a directory, in order.
@@ -56,10 +30,10 @@ pub struct Recording {
     /// What was there at the beginning, and durable.
     pub(super) before: Files,
     pub(super) steps: Vec<Step>,
-    /// The path of each directory.
-    pub(super) directories: HashMap<usize, String>,
-    /// The first path of each other file.
+    /// The first path of each file that is not a directory.
     pub(super) paths: HashMap<usize, String>,
+    /// What is there after all steps.
+    now: Files,
     inodes: HashMap<u64, usize>,
     met: usize,
 }
@@ -75,25 +49,31 @@ impl Recording {
     pub fn begin(root: &Path) -> Outcome<Self> {
         let mut recording = Self::default();
         recording.meet(root, root)?;
+        recording.now = recording.before.clone();
         Ok(recording)
     }
 
-    fn meet(&mut self, root: &Path, dir: &Path) -> Outcome<()> {
+    /// Takes a directory and all in it for there, and answers its number, which of the first is the
+    /// root's.
+    fn meet(&mut self, root: &Path, dir: &Path) -> Outcome<usize> {
+        let number = self.file(dir.metadata()?.ino());
+        let mut names = BTreeMap::new();
         for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
-            let metadata = path.metadata()?;
-            let file = self.file(metadata.ino());
-            self.before.names.insert(name.clone(), file);
-            if metadata.is_dir() {
-                self.directories.insert(file, name);
-                self.meet(root, &path)?;
+            let entry = entry?;
+            let path = entry.path();
+            let file = if entry.file_type()?.is_dir() {
+                self.meet(root, &path)?
             } else {
+                let file = self.file(entry.metadata()?.ino());
+                let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
                 self.paths.insert(file, name);
                 self.before.contents.insert(file, fs::read(&path)?);
-            }
+                file
+            };
+            names.insert(entry.file_name().to_string_lossy().into_owned(), file);
         }
-        Ok(())
+        self.before.directories.insert(number, names);
+        Ok(number)
     }
 
     /// Adds what was recorded since.
@@ -126,37 +106,37 @@ impl Recording {
             // The number of a file that is gone may be another's now.
             self.inodes.remove(&inode);
         }
-        let file = self.file(inode);
         let change = match kind {
-            b'o' => {
-                if a == 1 {
-                    self.directories.insert(file, text);
+            b'o' => return Ok(()),
+            b'c' | b'm' => {
+                let file = self.file(inode);
+                let name = self.now.name(&text)?;
+                if kind == b'm' {
+                    self.before.directories.insert(file, BTreeMap::new());
+                    self.now.directories.insert(file, BTreeMap::new());
+                } else {
+                    self.paths.insert(file, text);
                 }
-                return Ok(());
-            }
-            b'm' => {
-                self.directories.insert(file, text.clone());
-                Change::Link(text)
-            }
-            b'c' => {
-                self.paths.insert(file, text.clone());
-                Change::Link(text)
+                Change::Link { name, file }
             }
             b'w' => Change::Write {
+                file: self.file(inode),
                 at: a,
                 data: data.to_vec(),
             },
-            b'l' => Change::Length(a),
+            b'l' => Change::Length {
+                file: self.file(inode),
+                length: a,
+            },
             b'r' => {
                 let (from, to) = text.split_once('\n').ok_or("a rename without names")?;
-                Change::Rename {
-                    from: from.to_owned(),
-                    to: to.to_owned(),
-                }
+                let (from, to) = (self.now.name(from)?, self.now.name(to)?);
+                let file = self.now.file(&from).ok_or("a rename of nothing")?;
+                Change::Rename { from, to, file }
             }
-            b'u' => Change::Unlink(text),
+            b'u' => Change::Unlink(self.now.name(&text)?),
             b's' => {
-                syncs.insert((a, b), (file, self.steps.len()));
+                syncs.insert((a, b), (self.file(inode), self.steps.len()));
                 return Ok(());
             }
             b'S' => {
@@ -166,7 +146,8 @@ impl Recording {
             }
             _ => return Err(format!("the library does not follow {text}").into()),
         };
-        self.steps.push(Step::Change { file, change });
+        self.now.rename(&change);
+        self.steps.push(Step::Change(change));
         Ok(())
     }
 
@@ -188,10 +169,7 @@ impl Recording {
     pub fn acknowledged(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         for (place, step) in self.steps.iter().enumerate() {
-            if let Step::Change {
-                file,
-                change: Change::Write { data, .. },
-            } = step
+            if let Step::Change(Change::Write { file, data, .. }) = step
                 && self
                     .paths
                     .get(file)
@@ -209,12 +187,8 @@ impl Recording {
     #[must_use]
     pub fn turns(&self) -> Vec<usize> {
         let turn = |(place, step): (usize, &Step)| match step {
-            Step::Synced { .. }
-            | Step::Change {
-                change: Change::Write { .. },
-                ..
-            } => None,
-            Step::Change { .. } => Some(place),
+            Step::Synced { .. } | Step::Change(Change::Write { .. }) => None,
+            Step::Change(_) => Some(place),
         };
         self.steps.iter().enumerate().filter_map(turn).collect()
     }

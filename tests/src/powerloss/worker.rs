@@ -10,7 +10,8 @@ use std::{
 };
 
 use almanac_service_kit::store::{
-    Read as _, Store, StoreOptions, Table, backup, check as check_copy, restore,
+    Keep, Read as _, Rules, Store, StoreOptions, Table, backup, check as check_copy, compact,
+    restore,
 };
 
 use super::recording::ACKNOWLEDGED;
@@ -18,8 +19,10 @@ use crate::Outcome;
 
 /// Records by writer, number of the commit, and part of the commit.
 const PARTS: Table<(u64, u64, u64), String> = Table::new(3, "parts");
-/// How many records each commit writes.
+/// How many of them each commit writes.
 const WIDTH: u64 = 3;
+/// The number of each writer's last commit, which leaves versions for compaction to drop.
+const LAST: Table<(u64, u64), u64> = Table::new(4, "last");
 const WRITERS: u64 = 8;
 
 /// How a session of the worker goes.
@@ -27,7 +30,8 @@ const WRITERS: u64 = 8;
 pub struct Session {
     /// Commits of each writer.
     pub commits: u64,
-    /// Whether the store is closed in the end, backed up and restored elsewhere; killed if not.
+    /// Whether the store is closed in the end, backed up, restored elsewhere and compacted; killed if
+    /// not.
     pub close: bool,
 }
 
@@ -94,8 +98,8 @@ impl Acknowledged {
     }
 }
 
-/// Commits so often with each writer, acknowledging each; then closes the store and copies it, or
-/// ends at once without.
+/// Commits so often with each writer, acknowledging each; then closes the store, copies and
+/// compacts it, or ends at once without.
 ///
 /// # Errors
 /// What the store said.
@@ -127,6 +131,7 @@ pub async fn work(root: &Path, session: Session) -> Outcome<()> {
     if !session.close {
         std::process::abort();
     }
+    let now = store.latest().time();
     store.close()?;
     // A copy that was cut short stays where it is.
     let taken = |number: &u64| root.join(format!("backup-{number}")).exists();
@@ -135,7 +140,15 @@ pub async fn work(root: &Path, session: Session) -> Outcome<()> {
     let report = backup(&store_dir(root), &root.join(&copy))?;
     acknowledge(&acknowledgements, &copy, report.revision.get())?;
     let report = restore(&root.join(&copy), &root.join(&restored))?;
-    acknowledge(&acknowledgements, &restored, report.revision.get())
+    acknowledge(&acknowledgements, &restored, report.revision.get())?;
+    let rules = Rules {
+        of: &|_| Keep::Readable,
+        before: now,
+        now,
+        segment_bytes: options().segment_bytes,
+    };
+    compact(&store_dir(root), &rules)?;
+    Ok(())
 }
 
 /// In one write, so that it is whole or not there.
@@ -145,6 +158,7 @@ fn acknowledge(mut file: &File, what: &str, number: u64) -> Outcome<()> {
 
 async fn commit(store: &Store, writer: u64, number: u64) -> Outcome<()> {
     let write = store.transact(move |tx| {
+        tx.put(&LAST, &(writer, 0), &number)?;
         (0..WIDTH).try_for_each(|part| {
             tx.put(&PARTS, &(writer, number, part), &text(writer, number, part))
         })
@@ -159,7 +173,8 @@ async fn commit(store: &Store, writer: u64, number: u64) -> Outcome<()> {
 /// A commit that is half there, is not as it was written, or follows one that is missing.
 fn numbers(store: &Store) -> Outcome<BTreeMap<u64, u64>> {
     let mut found: BTreeMap<u64, u64> = BTreeMap::new();
-    for record in store.latest().scan(&PARTS, &()) {
+    let snapshot = store.latest();
+    for record in snapshot.scan(&PARTS, &()) {
         let ((writer, number, part), record) = record?;
         let parts = found.entry(writer).or_default();
         if (number, part) != (*parts / WIDTH, *parts % WIDTH) {
@@ -173,8 +188,14 @@ fn numbers(store: &Store) -> Outcome<BTreeMap<u64, u64>> {
     if let Some((writer, _)) = found.iter().find(|(_, parts)| *parts % WIDTH != 0) {
         return Err(format!("writer {writer}: the last commit is half there").into());
     }
-    let commits = |(writer, parts)| (writer, parts / WIDTH);
-    Ok(found.into_iter().map(commits).collect())
+    for (writer, parts) in &mut found {
+        *parts /= WIDTH;
+        let last = snapshot.get(&LAST, &(*writer, 0))?;
+        if last.map(|last| last.value + 1) != Some(*parts) {
+            return Err(format!("writer {writer}: the last commit is half there").into());
+        }
+    }
+    Ok(found)
 }
 
 /// Opens the store and looks for what had been acknowledged; then writes to it, closes it, and
