@@ -97,7 +97,7 @@ async fn damage() -> Outcome<bool> {
                 service: asked.then_some(&*service),
             };
             let scratch = TempDir::new()?;
-            tally.add(&trial, trial.run(scratch.path())?);
+            tally.add(&trial, &trial.run(scratch.path())?);
         }
     }
     tally.print(seed)
@@ -115,7 +115,7 @@ struct Tally {
 const COLUMNS: [&str; 5] = ["right", "refused", "verify", "torn", "FAULT"];
 
 impl Tally {
-    fn add(&mut self, trial: &Trial<'_>, end: End) {
+    fn add(&mut self, trial: &Trial<'_>, end: &End) {
         let Trial { specimen, harm, .. } = trial;
         let column = match end {
             End::Right => 0,

@@ -78,6 +78,9 @@ impl Part {
     }
 }
 
+/// Bytes at the end of a log that are chosen more often.
+const END: usize = 2048;
+
 /// How a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
@@ -121,17 +124,24 @@ impl Harm {
         });
         let part = *chosen.ok_or("an empty directory")?;
         files.retain(|name| Part::of(name) == part);
-        let name = files.swap_remove(dice.place(files.len()));
+        // Behind the high-water mark a log is judged otherwise, so its end comes up more often.
+        let end = part == Part::Log && dice.percent(25);
+        let file = match end {
+            true => files.len() - 1,
+            false => dice.place(files.len()),
+        };
+        let name = files.swap_remove(file);
         let bytes = fs::read(dir.join(&name))?;
         // What files are lengthened with in advance says nothing; a tenth falls there as well.
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
-        let length = match dice.percent(90) {
-            true => used,
-            false => bytes.len().max(1),
+        let range = match (end, dice.percent(90)) {
+            (true, _) => used.saturating_sub(END)..used,
+            (false, true) => 0..used,
+            (false, false) => 0..bytes.len().max(1),
         };
         let place = match way {
-            Way::Flip => dice.place(length * 8),
-            Way::Cut | Way::Removal => dice.place(length),
+            Way::Flip => range.start * 8 + dice.place(range.len() * 8),
+            Way::Cut | Way::Removal => range.start + dice.place(range.len()),
         };
         Ok(Self {
             name,
