@@ -95,42 +95,60 @@ pub(crate) fn draining() -> Fault {
     )
 }
 
-/// What ends a call before its answer does.
+/// What ends a call before its answer does. Most calls are answered when they are first looked at,
+/// so that what it waits on is made only when it is waited on.
 pub(crate) struct Ending {
-    deadline: Option<Pin<Box<Sleep>>>,
-    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    deadline: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    phase: watch::Receiver<Phase>,
+    last: Phase,
+    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Ending {
     /// At the deadline, and when the service has come to a phase.
     pub(crate) fn new(
         deadline: Option<Instant>,
-        mut phase: watch::Receiver<Phase>,
+        phase: watch::Receiver<Phase>,
         last: Phase,
     ) -> Self {
-        let over = async move {
-            // The sender goes away only with the whole service, which is the end too.
-            drop(phase.wait_for(|phase| *phase >= last).await);
-        };
         Self {
-            deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-            over: Box::pin(over),
+            deadline,
+            timer: None,
+            phase,
+            last,
+            over: None,
         }
     }
 
     /// Whether the deadline has passed.
     pub(crate) fn is_late(&self) -> bool {
-        let deadline = self.deadline.as_ref();
-        deadline.is_some_and(|deadline| Instant::now() >= deadline.deadline())
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The fault of the call, once it is to end.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
-        let fired = |deadline: &mut Pin<Box<Sleep>>| deadline.as_mut().poll(context).is_ready();
-        if self.is_late() || self.deadline.as_mut().is_some_and(fired) {
+        if self.is_late() {
             return Poll::Ready(late());
         }
-        self.over.as_mut().poll(context).map(|()| draining())
+        if let Some(deadline) = self.deadline {
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(late());
+            }
+        }
+        let (phase, last) = (&self.phase, self.last);
+        let over = self.over.get_or_insert_with(|| {
+            let mut phase = phase.clone();
+            Box::pin(async move {
+                // The sender goes away only with the whole service, which is the end too.
+                drop(phase.wait_for(|phase| *phase >= last).await);
+            })
+        });
+        over.as_mut().poll(context).map(|()| draining())
     }
 }
 

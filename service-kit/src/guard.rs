@@ -7,7 +7,10 @@ use std::{
     future::{Future, poll_fn},
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -60,7 +63,7 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             inner,
-            settings: self.clone(),
+            settings: Arc::new(self.clone()),
         }
     }
 }
@@ -69,7 +72,7 @@ impl<S> Layer<S> for GuardLayer {
 #[derive(Debug, Clone)]
 pub struct Guard<S> {
     inner: S,
-    settings: GuardLayer,
+    settings: Arc<GuardLayer>,
 }
 
 impl<S> Service<Request<Body>> for Guard<S>
@@ -90,22 +93,23 @@ where
         let method = request.uri().path().to_owned();
         let span = tracing::info_span!("call", request_id = %id, %method);
         let started = Instant::now();
-        let settings = self.settings.clone();
+        let settings = Arc::clone(&self.settings);
         let (place, mut ending) = match settings.admit(&request) {
             Ok(admitted) => admitted,
-            Err(fault) => return Box::pin(settings.turn_away(fault, id, started).instrument(span)),
+            Err(fault) => {
+                let turn_away = async move { Ok(finish(settings.refuse(fault), &id, started)) };
+                return Box::pin(turn_away.instrument(span));
+            }
         };
         let pool = settings.pool.clone();
         let call = AssertUnwindSafe(pool.clone().scope(self.inner.call(request))).catch_unwind();
         let answer = async move {
-            let mut call = Box::pin(call);
+            // What the call still does when this ends, ends with it.
             let outcome = tokio::select! {
                 biased;
-                outcome = &mut call => outcome,
+                outcome = call => outcome,
                 fault = poll_fn(|context| ending.poll(context)) => Ok(Ok(settings.refuse(fault))),
             };
-            // What the call still does ends here.
-            drop(call);
             let response = match outcome {
                 Ok(Ok(response)) => settings.explain(&method, response),
                 Ok(Err(never)) => match never {},
@@ -170,16 +174,6 @@ impl GuardLayer {
         .retry_after(RETRY_AFTER)
     }
 
-    /// Answers a call that does not run.
-    async fn turn_away(
-        self,
-        fault: Fault,
-        id: String,
-        started: Instant,
-    ) -> Result<Response<Body>, Infallible> {
-        Ok(finish(self.refuse(fault), &id, started))
-    }
-
     fn refuse(&self, fault: Fault) -> Response<Body> {
         fault.into_status(self.domain).into_http()
     }
@@ -187,7 +181,10 @@ impl GuardLayer {
 
 /// Marks the answer with the request ID and logs it.
 fn finish(mut response: Response<Body>, id: &str, started: Instant) -> Response<Body> {
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(mut id) = HeaderValue::from_str(id) {
+        // Not a secret, but never the same again: it must not push what is out of the table by
+        // which HTTP/2 shortens headers.
+        id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, id);
     }
     log(&response, started);
@@ -221,7 +218,16 @@ fn request_id(request: &Request<Body>) -> String {
         .get(REQUEST_ID)
         .and_then(|id| id.to_str().ok())
         .filter(sane);
-    given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+    given.map_or_else(new_id, str::to_owned)
+}
+
+/// An ID that no other call has: of this process, whose part is random, and of the call. Asking the
+/// system for randomness each time would cost more than all else here.
+fn new_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}-{call:x}", *PROCESS)
 }
 
 fn log(response: &Response<Body>, started: Instant) {

@@ -125,7 +125,7 @@ impl Config {
                 "keep-versions-hours",
                 "720",
                 "compact: how long versions of what is configured can be read after they were \
-                 replaced, 1 to 876000; observations and points keep all theirs",
+                 replaced, 0 to 876000; observations and points keep all theirs",
             ),
             Setting::new(
                 "compute-threads",
@@ -174,7 +174,7 @@ impl Config {
         let min_free = values.take_if("min-free-mib", within(0, 1_048_576));
         let snapshot = values.take_if("snapshot-mib", within(0, 65_536));
         let drain = values.take_if("drain-seconds", within(0, 3600));
-        let keep_versions = values.take_if("keep-versions-hours", within(1, 876_000));
+        let keep_versions = values.take_if("keep-versions-hours", within(0, 876_000));
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
         let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));

@@ -27,10 +27,11 @@ pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most bytes of the headers of a request.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// How often a quiet connection is asked whether its caller still is there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
-/// How long the caller may take to say so.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// After how long the system asks whether the caller of a quiet connection is still there. Asked by
+/// TCP: pings of HTTP/2 would have every frame of every call take a lock and look at the clock.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How often it asks again, and how many questions may go unanswered.
+const KEEPALIVE_AGAIN: (Duration, u32) = (Duration::from_secs(10), 3);
 /// How long callers may take to read that their calls were cut off at the end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// How long computations may take to stop once nobody waits for them. They look every few
@@ -162,7 +163,11 @@ fn transport(
 ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static {
     // Small answers must not wait for the next packet; tonic's own option is not applied to
     // listeners that are handed over.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE))
+        .with_keepalive_interval(Some(KEEPALIVE_AGAIN.0))
+        .with_keepalive_retries(Some(KEEPALIVE_AGAIN.1));
     let limits = settings.limits;
     let guard = GuardLayer {
         domain: settings.domain,
@@ -176,8 +181,6 @@ fn transport(
     Server::builder()
         .max_concurrent_streams(limits.max_streams)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(guard)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move {

@@ -54,6 +54,7 @@ mod open;
 mod options;
 mod queue;
 mod read;
+mod recent;
 #[cfg(feature = "bench")]
 pub mod reference;
 mod scan;

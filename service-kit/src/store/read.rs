@@ -52,10 +52,14 @@ pub trait Read {
         let pending = view.layers.iter().find_map(|layer| layer.get(&key));
         let newest = match pending {
             Some(version) => Some(version.clone()),
-            None => view
-                .shared
-                .newest(&key, view.at)
-                .map_err(|error| table.raw_error(error))?,
+            None => {
+                // A transaction reads a key once, and an import a million of them.
+                let read = match view.group {
+                    Some(_) => Shared::newest,
+                    None => Shared::recall,
+                };
+                read(view.shared, &key, view.at).map_err(|error| table.raw_error(error))?
+            }
         };
         let Some(newest) = newest else {
             return Ok(None);

@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::feed::Feed;
 use super::high::High;
 use super::lineage::Lineage;
+use super::recent::Recent;
 use super::time::{CommitTime, Revision};
 
 /// Whether the store takes writes.
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) log: PathBuf,
     /// What the commits since the start wrote.
     pub(super) feed: Feed,
+    recent: Recent,
     engine: RwLock<Option<Box<dyn Engine>>>,
     published: RwLock<High>,
     health: watch::Sender<Health>,
@@ -61,6 +63,7 @@ impl Shared {
             lineage,
             log,
             feed: Feed::new(high.tip.revision),
+            recent: Recent::new(),
             engine: RwLock::new(Some(engine)),
             published: RwLock::new(high),
             health: watch::Sender::new(Health::Serving),
@@ -149,6 +152,18 @@ impl Shared {
             newest = Some(version);
             false
         })?;
+        Ok(newest)
+    }
+
+    /// As [`Shared::newest`], out of memory where it was read lately. For published revisions.
+    pub(super) fn recall(&self, key: &[u8], at: Revision) -> Result<Option<RawVersion>, RawError> {
+        if let Some(version) = self.recent.newest(key, at) {
+            return Ok(Some(version));
+        }
+        let newest = self.newest(key, at)?;
+        if let Some(version) = &newest {
+            self.recent.note(key, at, version);
+        }
         Ok(newest)
     }
 

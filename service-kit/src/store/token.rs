@@ -3,6 +3,8 @@
 //! base64url of: 1, revision (u64 BE), 12 bytes of BLAKE3 over the name of the store that made the
 //! commit and these nine. A token of another store, or from after a backup, does not check.
 
+use std::sync::LazyLock;
+
 use data_encoding::BASE64URL_NOPAD;
 
 use super::error::StoreError;
@@ -41,7 +43,11 @@ pub(super) fn decode(token: &str, lineage: &Lineage) -> Result<Revision, StoreEr
 }
 
 fn check(body: &[u8], store: &[u8; 16]) -> [u8; CHECK] {
-    let mut hasher = blake3::Hasher::new_derive_key("almanac-service-kit store revision token 1");
+    // Deriving the key costs as much as using it.
+    static KEYED: LazyLock<blake3::Hasher> = LazyLock::new(|| {
+        blake3::Hasher::new_derive_key("almanac-service-kit store revision token 1")
+    });
+    let mut hasher = KEYED.clone();
     hasher.update(store);
     hasher.update(body);
     let mut check = [0; CHECK];

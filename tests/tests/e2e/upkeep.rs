@@ -1,23 +1,135 @@
-//! Upkeep by the service's own binary: a running service is backed up, checked, brought back.
+//! Upkeep by the service's own binary: a running service is backed up, checked, brought back; one
+//! that stands still is compacted.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use almanac_tests::{
     process::{binary, run},
     service::{Kind as _, Ranking, Running},
     skip::skip,
+    wire,
 };
 use tempfile::TempDir;
 
-use crate::support::{edition_request, live_request, ranking, small};
+use almanac_proto::{
+    common::v1::{Consistency, consistency::Requirement},
+    ranking::v1 as pb,
+};
+use tonic::Code;
+
+use crate::support::{
+    DATASET, Fresh, edition_request, live_request, ranking, refused, small, write,
+};
+
+/// The ranking service's own program.
+fn program() -> Option<PathBuf> {
+    let name = Ranking::PROGRAM.name;
+    let found = binary(Path::new(env!("CARGO_BIN_EXE_demo")), name);
+    if found.is_none() {
+        let why = format!("{name} is not built; cargo test --workspace builds it");
+        skip(&why).unwrap();
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_drops_old_configuration_and_nothing_else() {
+    let Some(path) = program() else { return };
+    let compact = |data: &Path, hours: &str| {
+        let mut command = Command::new(&path);
+        command.arg("compact").arg("--data-dir").arg(data);
+        command.args(["--keep-versions-hours", hours]);
+        let (status, said) = run(&mut command).unwrap();
+        (status.code(), said)
+    };
+    let fresh = ranking().await;
+    let mut client = fresh.service.client();
+    small(&mut client).await;
+    client
+        .create_edition(edition_request("first"))
+        .await
+        .unwrap();
+    let exactly = |revision: &str| pb::ListRankingResultsRequest {
+        consistency: Some(Consistency {
+            requirement: Some(Requirement::ExactRevision(revision.to_owned())),
+        }),
+        ..live_request()
+    };
+    let first = client.list_ranking_results(live_request()).await.unwrap();
+    let first = first.into_inner().revision;
+    for value in [70.0, 80.0] {
+        let corrected = wire::observation("air", "oslo", "2023", value);
+        client
+            .write_observations(write(vec![corrected]))
+            .await
+            .unwrap();
+        let renamed = pb::UpdateDatasetRequest {
+            dataset: Some(pb::Dataset {
+                name: DATASET.to_owned(),
+                display_name: format!("renamed {value}"),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        client.update_dataset(renamed).await.unwrap();
+    }
+    let versions = pb::ListObservationVersionsRequest {
+        parent: DATASET.to_owned(),
+        indicator: "air".to_owned(),
+        entity: "oslo".to_owned(),
+        period: "2023".to_owned(),
+        ..Default::default()
+    };
+    let before = client
+        .list_observation_versions(versions.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let live = client.list_ranking_results(live_request()).await.unwrap();
+    let live = live.into_inner();
+    client.list_ranking_results(exactly(&first)).await.unwrap();
+
+    let (code, said) = compact(fresh.dir.path(), "0");
+    assert!(code == Some(1) && said.contains("is in use"), "{said}");
+    let Fresh { service, dir } = fresh;
+    service.stop().await.unwrap();
+    let (code, said) = compact(dir.path(), "1");
+    assert!(
+        code == Some(0) && said.contains("nothing to drop"),
+        "{said}"
+    );
+    let (code, said) = compact(dir.path(), "0");
+    assert!(code == Some(0) && said.contains("dropped"), "{said}");
+
+    let service = Running::<Ranking>::start(dir.path()).await.unwrap();
+    let mut client = service.client();
+    let after = client
+        .list_observation_versions(versions)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(after, before);
+    let now = client.list_ranking_results(live_request()).await.unwrap();
+    assert_eq!(now.into_inner(), live);
+    let gone = client.list_ranking_results(exactly(&first)).await;
+    let refusal = refused(gone, Code::FailedPrecondition, "REVISION_COMPACTED", "");
+    let oldest = refusal.metadata.get("oldest_revision").unwrap();
+    client.list_ranking_results(exactly(oldest)).await.unwrap();
+    let replay = client.verify_edition(pb::VerifyEditionRequest {
+        name: "datasets/cities/indices/livable/editions/first".to_owned(),
+    });
+    let outcome = replay.await.unwrap().into_inner().outcome();
+    assert_eq!(outcome, pb::verify_edition_response::Outcome::Match);
+    service.stop().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_service_is_backed_up_and_brought_back() {
-    let name = Ranking::PROGRAM.name;
-    let Some(path) = binary(Path::new(env!("CARGO_BIN_EXE_demo")), name) else {
-        let why = format!("{name} is not built; cargo test --workspace builds it");
-        return skip(&why).unwrap();
-    };
+    let Some(path) = program() else { return };
     let upkeep = |action: &str, data: &Path, other: Option<(&str, &Path)>| {
         let mut command = Command::new(&path);
         command.arg(action).arg("--data-dir").arg(data);

@@ -290,6 +290,10 @@ impl World {
             let of_time = self.store.as_of(snapshot.time()).unwrap().revision().get();
             let last = self.revisions.iter().rposition(|m| m.time <= model.time);
             assert_eq!(of_time, last.unwrap() as u64);
+            for key in ["", "a", "a\0", "b"].map(|word| (word.to_owned(), 1)) {
+                let found = snapshot.get(&WORDS, &key).unwrap();
+                assert_eq!(found.map(|found| found.value), words.get(&key).cloned());
+            }
             for prefix in ["a", "a\0"] {
                 let below: Words = snapshot
                     .scan(&WORDS, &(prefix,))
