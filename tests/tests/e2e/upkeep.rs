@@ -22,7 +22,7 @@ use almanac_proto::{
 use tonic::Code;
 
 use crate::support::{
-    DATASET, Fresh, edition_request, live_request, ranking, refused, small, write,
+    DATASET, Fresh, INDEX, edition_request, live_request, ranking, refused, small, write,
 };
 
 /// The ranking service's own program.
@@ -53,11 +53,19 @@ async fn compaction_drops_old_configuration_and_nothing_else() {
         .create_edition(edition_request("first"))
         .await
         .unwrap();
-    let exactly = |revision: &str| pb::ListRankingResultsRequest {
-        consistency: Some(Consistency {
-            requirement: Some(Requirement::ExactRevision(revision.to_owned())),
-        }),
-        ..live_request()
+    let exactly = |revision: &str| {
+        let live = pb::LiveRanking {
+            index: INDEX.to_owned(),
+            overrides: Vec::new(),
+            consistency: Some(Consistency {
+                requirement: Some(Requirement::ExactRevision(revision.to_owned())),
+            }),
+        };
+        let source = Some(pb::ranking_source::Source::Live(live));
+        pb::ListRankingResultsRequest {
+            source: Some(pb::RankingSource { source }),
+            ..Default::default()
+        }
     };
     let first = client.list_ranking_results(live_request()).await.unwrap();
     let first = first.into_inner().revision;
