@@ -9,6 +9,8 @@ use crate::fault::Fault;
 
 mod lexer;
 mod parser;
+#[cfg(any(test, feature = "fuzz"))]
+mod print;
 
 /// Most bytes of a filter.
 pub const MAX_FILTER_BYTES: usize = 4096;

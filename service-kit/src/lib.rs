@@ -12,6 +12,9 @@ pub mod consistency;
 pub mod deadline;
 pub mod fault;
 pub mod filter;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guard;
 pub mod import;
 pub mod jobs;

@@ -143,6 +143,28 @@ fn unseal(text: &str) -> Option<Token> {
     intact.then(|| postcard::from_bytes(body).ok()).flatten()
 }
 
+/// For fuzzing: a token read and written again; with `mend`, the bytes of a token without the check.
+#[cfg(feature = "fuzz")]
+pub fn again(bytes: &[u8], mend: bool) -> crate::fuzz::Again {
+    let read = if mend {
+        postcard::from_bytes(bytes).ok()
+    } else {
+        std::str::from_utf8(bytes).ok().and_then(unseal)
+    };
+    let token = read.ok_or("no token")?;
+    if mend {
+        return postcard::to_stdvec(&token).map_err(|error| error.to_string());
+    }
+    Ok(seal(&token).into_bytes())
+}
+
+/// For fuzzing: a token of the same list at another place.
+#[cfg(feature = "fuzz")]
+pub fn with_place(token: &str, after: &str) -> Option<String> {
+    let after = after.to_owned();
+    unseal(token).map(|token| seal(&Token { after, ..token }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

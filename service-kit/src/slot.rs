@@ -36,7 +36,8 @@ impl StoreSlot {
         })
     }
 
-    pub(crate) fn fill(&self, store: Store) {
+    /// Puts the store in.
+    pub fn fill(&self, store: Store) {
         if self.store.set(store).is_err() {
             tracing::error!("the store was opened twice; the first stays");
         }

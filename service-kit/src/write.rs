@@ -10,6 +10,9 @@ use almanac_proto::common::v1::ErrorReason;
 use prost::Message;
 
 pub(crate) use intent::keep;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub use intent::again;
 pub use intent::{Intent, REQUEST_ID_HOURS};
 
 use crate::{

@@ -10,6 +10,7 @@ pub mod data;
 pub mod dice;
 pub mod diskfull;
 pub mod flags;
+pub mod fuzz;
 pub mod loader;
 pub mod loadgen;
 pub mod powerloss;

@@ -391,3 +391,9 @@ fn row_errors<I: Import>(
 fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+/// For fuzzing: a kept record read and written again.
+#[cfg(feature = "fuzz")]
+pub fn again(version: u16, bytes: &[u8]) -> crate::fuzz::Again {
+    crate::fuzz::value(&IMPORTS, version, bytes)
+}

@@ -203,7 +203,7 @@ impl Directory {
     }
 }
 
-fn render(lineage: &Lineage) -> String {
+pub(super) fn render(lineage: &Lineage) -> String {
     let incarnation = hex(&lineage.incarnation);
     let compacted = lineage.floor > Revision::ZERO;
     let version = if compacted { 2 } else { 1 };
@@ -218,7 +218,7 @@ fn render(lineage: &Lineage) -> String {
     format!("{head}check {check}\n")
 }
 
-fn parse(bytes: &[u8]) -> Result<Lineage, StoreError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Lineage, StoreError> {
     let damaged = || StoreError::corrupt("FORMAT", "the file is damaged");
     let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
     let mut lines = text.lines();

@@ -22,7 +22,7 @@ use super::tip::{TIP_BYTES, Tip};
 
 const MAGIC: [u8; 8] = *b"ALMAHIGH";
 const CHECKED: usize = 136;
-const SLOT: usize = 168;
+pub(super) const SLOT: usize = 168;
 const SPACING: usize = 4096;
 /// Bytes of the file.
 const LENGTH: u64 = 2 * SPACING as u64;
@@ -74,7 +74,7 @@ pub(super) fn read(path: &Path, incarnation: &[u8; 16]) -> Result<Found, StoreEr
     })
 }
 
-fn parse(bytes: &[u8; SLOT], incarnation: &[u8; 16]) -> Option<High> {
+pub(super) fn parse(bytes: &[u8; SLOT], incarnation: &[u8; 16]) -> Option<High> {
     let good = bytes[..8] == MAGIC
         && bytes[8..24] == *incarnation
         && blake3::hash(&bytes[..CHECKED]).as_bytes()[..] == bytes[CHECKED..];
@@ -93,7 +93,7 @@ fn parse(bytes: &[u8; SLOT], incarnation: &[u8; 16]) -> Option<High> {
     })
 }
 
-fn encode(high: &High, incarnation: &[u8; 16]) -> [u8; SLOT] {
+pub(super) fn encode(high: &High, incarnation: &[u8; 16]) -> [u8; SLOT] {
     let mut bytes = [0; SLOT];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..24].copy_from_slice(incarnation);

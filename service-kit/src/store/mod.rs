@@ -44,6 +44,8 @@ mod entry;
 mod error;
 mod feed;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod handle;
 mod high;
 mod index;

@@ -40,7 +40,7 @@ impl Seal {
         Ok(disk::read_if_present(path)?.and_then(|bytes| Self::parse(&bytes)))
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (body, check) = text.rsplit_once("check ")?;
         if format!("{}\n", blake3::hash(body.as_bytes()).to_hex()) != check {
@@ -56,6 +56,14 @@ impl Seal {
             digest: digest.to_owned(),
             files: files.to_owned(),
         })
+    }
+
+    /// The file's text.
+    pub(super) fn render(&self) -> String {
+        let (revision, digest, files) = (self.revision, &self.digest, &self.files);
+        let body = format!("{TITLE}tip {revision} {digest}\n{files}");
+        let check = blake3::hash(body.as_bytes()).to_hex();
+        format!("{body}check {check}\n")
     }
 
     /// Whether it is about this end of the chain.
@@ -76,10 +84,12 @@ pub(super) fn write(
     revision: Revision,
     digest: &Digest,
 ) -> Result<(), StoreError> {
-    let files = listing(index, true)?;
-    let body = format!("{TITLE}tip {revision} {}\n{files}", hex(digest));
-    let check = blake3::hash(body.as_bytes()).to_hex();
-    disk::write_atomically(path, format!("{body}check {check}\n").as_bytes())
+    let seal = Seal {
+        revision,
+        digest: hex(digest),
+        files: listing(index, true)?,
+    };
+    disk::write_atomically(path, seal.render().as_bytes())
 }
 
 /// A line for each file under `index`, by path.

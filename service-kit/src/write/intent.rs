@@ -227,3 +227,9 @@ fn fingerprint(request: &impl Message, request_id: &str) -> [u8; 32] {
     }
     *blake3::hash(&bytes).as_bytes()
 }
+
+/// For fuzzing: an answered request read and written again.
+#[cfg(feature = "fuzz")]
+pub fn again(version: u16, bytes: &[u8]) -> crate::fuzz::Again {
+    crate::fuzz::value(&REQUESTS, version, bytes)
+}
