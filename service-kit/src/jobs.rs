@@ -29,8 +29,15 @@ pub fn wait(wait: Option<&prost_types::Duration>, violations: &mut Violations) -
     let Some(wait) = wait else {
         return DEFAULT_WAIT;
     };
-    match Duration::try_from(*wait) {
-        Ok(wait) if wait <= MAX_WAIT => wait,
+    // Not by prost's own conversion, which overflows where the seconds are i64::MIN.
+    let parts = u64::try_from(wait.seconds)
+        .ok()
+        .zip(u32::try_from(wait.nanos).ok());
+    let told = parts
+        .filter(|(_, nanos)| *nanos < 1_000_000_000)
+        .map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    match told {
+        Some(wait) if wait <= MAX_WAIT => wait,
         _ => {
             let text = format!("must be 0 to {} seconds", MAX_WAIT.as_secs());
             violations.push("wait", ErrorReason::FieldInvalid, text);
@@ -185,6 +192,29 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_wait_is_told() {
+        for (seconds, nanos, good) in [
+            (0, 0, true),
+            (600, 0, true),
+            (0, 999_999_999, true),
+            (600, 1, false),
+            (-1, 0, false),
+            (0, -1, false),
+            (0, 1_000_000_000, false),
+            (i64::MIN, 0, false),
+            (i64::MIN, i32::MIN, false),
+            (i64::MAX, i32::MAX, false),
+        ] {
+            let mut violations = Violations::new();
+            wait(
+                Some(&prost_types::Duration { seconds, nanos }),
+                &mut violations,
+            );
+            assert_eq!(violations.is_empty(), good, "{seconds} s {nanos} ns");
+        }
+    }
     use crate::pool::PoolSettings;
 
     #[tokio::test]

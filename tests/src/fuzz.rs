@@ -78,6 +78,18 @@ pub const TARGETS: [Target; 12] = [
     calls("forecast-calls", calls::forecast, calls::forecast_world),
 ];
 
+/// Runs an input of the target that is called so.
+///
+/// # Panics
+/// If something is wrong with what the target looks at, or there is no such target.
+pub fn run(name: &str, input: &[u8]) {
+    let found = TARGETS.iter().find(|target| target.name == name);
+    let Some(target) = found else {
+        unreachable!("no target {name}");
+    };
+    (target.run)(input);
+}
+
 /// What came of many runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {

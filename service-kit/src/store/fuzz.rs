@@ -206,7 +206,9 @@ fn mend_text(bytes: &mut [u8], digits: usize) {
 }
 
 /// The token of a revision, of a store that was restored once.
-#[must_use]
+///
+/// # Errors
+/// Why the text is none.
 pub fn again_token(text: &str) -> Again {
     let lineage = Lineage::new(INCARNATION).restored_at(Revision::new(5), [8; 16]);
     let revision = token::decode(text, &lineage).map_err(|error| error.to_string())?;

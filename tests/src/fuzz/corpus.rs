@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use almanac_service_kit::fuzz;
+use almanac_service_kit::{fuzz, page::Page};
 
 use super::{Target, stored::Records, world::World};
 
@@ -81,7 +81,11 @@ pub fn samples(target: &Target) -> Vec<(String, Vec<u8>)> {
             let (ordinal, distance) = (2023_i64.to_le_bytes(), (-7_i64).to_le_bytes());
             [&[frequency][..], &ordinal, &distance].concat()
         })),
-        "page-token" => texts(&["", "17", "entity-1"]),
+        "page-token" => {
+            let page = Page::open("List", &"arguments".to_owned(), 0, "");
+            let token = page.map(|page| page.next("revision", "entity-1"));
+            texts(&["", "17", &token.unwrap_or_default()])
+        }
         "period" => texts(&[
             "2023",
             "2023-S1",

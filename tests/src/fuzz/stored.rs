@@ -35,12 +35,15 @@ pub(super) fn file(input: &[u8]) -> bool {
     })
 }
 
+/// Keys and values as bytes.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A table: its keys and values.
 struct Stored {
     name: &'static str,
     key: fn(&[u8], &[u8]) -> bool,
     value: fn(u16, &[u8]) -> Again,
-    samples: fn(&Snapshot) -> Vec<(Vec<u8>, Vec<u8>)>,
+    samples: fn(&Snapshot) -> Pairs,
 }
 
 macro_rules! tables {
@@ -130,10 +133,7 @@ fn keys<K: Key + Ord, V: Record>(_: &Table<K, V>, one: &[u8], two: &[u8]) -> boo
 }
 
 /// Up to three records of a table, encoded.
-fn samples<K: Key + Debug, V: Record>(
-    table: &Table<K, V>,
-    read: &Snapshot,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn samples<K: Key + Debug, V: Record>(table: &Table<K, V>, read: &Snapshot) -> Pairs {
     let rows = read.scan(table, &()).take(3);
     let pairs = rows.filter_map(|row| row.ok().map(|(key, found)| (key, found.value)));
     pairs

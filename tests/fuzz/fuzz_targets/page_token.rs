@@ -1,0 +1,5 @@
+//! The target `page-token` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| almanac_tests::fuzz::run("page-token", input));

@@ -1,0 +1,5 @@
+//! The target `period` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| almanac_tests::fuzz::run("period", input));

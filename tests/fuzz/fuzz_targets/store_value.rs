@@ -1,0 +1,5 @@
+//! The target `store-value` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| almanac_tests::fuzz::run("store-value", input));
