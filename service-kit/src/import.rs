@@ -33,10 +33,10 @@ use crate::{
 pub use running::{Imports, MAX_RUNNING};
 pub use session::{WINDOW, serve};
 pub use state::KEPT_HOURS;
-pub(crate) use state::keep;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub use state::again;
+pub(crate) use state::keep;
 
 /// Most rows of a chunk.
 pub const MAX_ROWS: usize = 5_000;

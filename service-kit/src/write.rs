@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 use almanac_proto::common::v1::ErrorReason;
 use prost::Message;
 
-pub(crate) use intent::keep;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub use intent::again;
+pub(crate) use intent::keep;
 pub use intent::{Intent, REQUEST_ID_HOURS};
 
 use crate::{
