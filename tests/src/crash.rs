@@ -10,15 +10,18 @@ use crate::{Outcome, service::Kind as Service};
 
 pub(crate) mod check;
 mod forecast;
+mod import;
 pub(crate) mod life;
 mod once;
 mod ranking;
 mod rounds;
+mod sabotage;
 pub(crate) mod subject;
 mod tally;
 
 pub use forecast::Markets;
 pub use ranking::Datasets;
+pub use sabotage::Sabotage;
 pub use subject::Subject;
 pub use tally::Tally;
 
@@ -35,6 +38,8 @@ pub struct Plan {
     pub rounds: u64,
     /// Number of requests that are sent three times each; 0 for none.
     pub exactly_once: u64,
+    /// What is done to the store after each kill of the rounds, to see that it is found.
+    pub sabotage: Option<Sabotage>,
 }
 
 /// Carries out the plan for the service that `subject` writes to.

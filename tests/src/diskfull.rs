@@ -14,7 +14,7 @@ use crate::{
         Subject,
         check::acknowledged,
         life::Life,
-        subject::{Publication, Write},
+        subject::{ALL, Publication, Write},
     },
     dice::Dice,
     service::Kind as Service,
@@ -92,7 +92,7 @@ impl<S: Subject> Trial<'_, S> {
     async fn look_again(&mut self, life: &Life) -> Outcome<()> {
         for write in std::mem::take(&mut self.held) {
             let tally = &mut self.report.tally;
-            let found = acknowledged(self.subject, &life.channel, write, tally).await?;
+            let found = acknowledged(self.subject, &life.channel, write, ALL, tally).await?;
             match found.publication {
                 Some(Publication::Verified) => tally.verified += 1,
                 Some(Publication::Failed) => tally.failed += 1,

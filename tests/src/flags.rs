@@ -14,11 +14,19 @@ impl Flags {
     /// # Errors
     /// The usage, where something else stands there.
     pub fn read(usage: &str) -> Outcome<Self> {
+        Self::of(usage, env::args().skip(1))
+    }
+
+    /// As [`Flags::read`], of what is left of the command line.
+    ///
+    /// # Errors
+    /// As [`Flags::read`].
+    pub fn of(usage: &str, given: impl IntoIterator<Item = String>) -> Outcome<Self> {
         let known = |flag: &str| {
             let mut words = usage.split([' ', '\n', '[', ']']);
             flag.starts_with("--") && words.any(|word| word == flag)
         };
-        let mut given = env::args().skip(1);
+        let mut given = given.into_iter();
         let mut found = Vec::new();
         while let Some(flag) = given.next() {
             match given.next() {

@@ -11,13 +11,18 @@ pub mod dice;
 pub mod diskfull;
 pub mod flags;
 pub mod fuzz;
+pub mod group_commit;
 pub mod loader;
 pub mod loadgen;
 pub mod powerloss;
 pub mod process;
+pub mod question;
 pub mod refusal;
 pub mod service;
 pub mod skip;
+pub mod soak;
+pub mod spawned;
+pub mod table;
 pub mod wire;
 
 /// What a step of a test or of the demo comes to.

@@ -20,24 +20,40 @@ use crate::Outcome;
 pub struct Report {
     /// From the first call's beginning to the last one's end.
     pub elapsed: Duration,
+    /// The longest time in which no call came to OK, beginning and end of the load included.
+    pub longest_gap: Duration,
     /// Calls by what they came to.
     pub codes: BTreeMap<i32, u64>,
-    /// Latencies of the calls that came to OK, in ascending order.
-    latencies: Vec<Duration>,
+    /// Latencies by what calls came to, in ascending order.
+    latencies: BTreeMap<i32, Vec<Duration>>,
+}
+
+/// A call that was answered.
+struct Sample {
+    code: Code,
+    latency: Duration,
+    /// When, counted from the beginning of the load.
+    end: Duration,
 }
 
 impl Report {
-    fn of(mut samples: Vec<(Code, Duration)>, elapsed: Duration) -> Self {
-        samples.sort_unstable_by_key(|(_, latency)| *latency);
+    fn of(mut samples: Vec<Sample>, elapsed: Duration) -> Self {
         let mut report = Self {
             elapsed,
             ..Self::default()
         };
-        for (code, latency) in samples {
-            *report.codes.entry(i32::from(code)).or_default() += 1;
-            if code == Code::Ok {
-                report.latencies.push(latency);
-            }
+        samples.sort_unstable_by_key(|sample| sample.end);
+        let mut last = Duration::ZERO;
+        for sample in samples.iter().filter(|sample| sample.code == Code::Ok) {
+            report.longest_gap = report.longest_gap.max(sample.end - last);
+            last = sample.end;
+        }
+        report.longest_gap = report.longest_gap.max(elapsed.saturating_sub(last));
+        samples.sort_unstable_by_key(|sample| sample.latency);
+        for Sample { code, latency, .. } in samples {
+            let code = i32::from(code);
+            *report.codes.entry(code).or_default() += 1;
+            report.latencies.entry(code).or_default().push(latency);
         }
         report
     }
@@ -51,15 +67,22 @@ impl Report {
     /// Calls that came to OK, per second.
     #[must_use]
     pub fn throughput(&self) -> f64 {
-        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+        self.count(Code::Ok) as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The least latency that `percent` of the calls that came to OK do not exceed (nearest rank,
     /// 1 to 100); none without such calls.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Option<Duration> {
-        let rank = (self.latencies.len() * percent).div_ceil(100);
-        self.latencies.get(rank.checked_sub(1)?).copied()
+        self.percentile_of(Code::Ok, percent)
+    }
+
+    /// As [`Report::percentile`], of the calls that came to `code`.
+    #[must_use]
+    pub fn percentile_of(&self, code: Code, percent: usize) -> Option<Duration> {
+        let latencies = self.latencies.get(&i32::from(code))?;
+        let rank = (latencies.len() * percent).div_ceil(100);
+        latencies.get(rank.checked_sub(1)?).copied()
     }
 }
 
@@ -90,7 +113,8 @@ where
             while start.elapsed() < time {
                 let begun = Instant::now();
                 let code = call(client.clone()).await;
-                samples.push((code, begun.elapsed()));
+                let (latency, end) = (begun.elapsed(), start.elapsed());
+                samples.push(Sample { code, latency, end });
             }
             samples
         });
@@ -125,7 +149,11 @@ where
     for client in clients.iter().cycle().take(calls) {
         let due = due.tick().await;
         let answer = call(client.clone());
-        running.spawn(async move { (answer.await, due.elapsed()) });
+        running.spawn(async move {
+            let code = answer.await;
+            let (latency, end) = (due.elapsed(), start.elapsed());
+            Sample { code, latency, end }
+        });
     }
     let mut samples = Vec::new();
     while let Some(sample) = running.join_next().await {
@@ -138,19 +166,39 @@ where
 mod tests {
     use super::*;
 
+    fn sample(code: Code, latency: u64, end: u64) -> Sample {
+        let (latency, end) = (Duration::from_millis(latency), Duration::from_millis(end));
+        Sample { code, latency, end }
+    }
+
     #[test]
     fn percentiles_are_of_the_answered_calls_by_nearest_rank() {
-        let mut samples: Vec<_> = (1..=10)
-            .rev()
-            .map(|ms| (Code::Ok, Duration::from_millis(ms)))
-            .collect();
-        samples.push((Code::Unavailable, Duration::from_secs(9)));
+        let mut samples: Vec<_> = (1..=10).rev().map(|ms| sample(Code::Ok, ms, ms)).collect();
+        samples.push(sample(Code::Unavailable, 9000, 9000));
         let report = Report::of(samples, Duration::from_secs(2));
         assert_eq!(report.percentile(50), Some(Duration::from_millis(5)));
         assert_eq!(report.percentile(51), Some(Duration::from_millis(6)));
         assert_eq!(report.percentile(100), Some(Duration::from_millis(10)));
+        let refused = report.percentile_of(Code::Unavailable, 1);
+        assert_eq!(refused, Some(Duration::from_secs(9)));
         assert_eq!(report.throughput().to_bits(), 5.0f64.to_bits());
         assert_eq!(report.count(Code::Unavailable), 1);
         assert_eq!(Report::default().percentile(50), None);
+    }
+
+    #[test]
+    fn the_longest_gap_counts_what_came_to_ok_and_both_ends() {
+        let gap = |samples: &[(Code, u64)]| {
+            let samples = samples.iter().map(|(code, end)| sample(*code, 1, *end));
+            let report = Report::of(samples.collect(), Duration::from_millis(100));
+            report.longest_gap.as_millis()
+        };
+        assert_eq!(gap(&[]), 100);
+        assert_eq!(gap(&[(Code::Ok, 70), (Code::Ok, 20)]), 50);
+        assert_eq!(
+            gap(&[(Code::Ok, 10), (Code::Internal, 50), (Code::Ok, 95)]),
+            85
+        );
+        assert_eq!(gap(&[(Code::Ok, 40), (Code::Ok, 45)]), 55);
     }
 }

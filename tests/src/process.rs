@@ -60,6 +60,12 @@ impl Process {
         })
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads on until a line contains `text`.
     ///
     /// # Errors

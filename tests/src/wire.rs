@@ -224,3 +224,20 @@ pub fn growth_figure(
         figure: Some(Figure::Growth(growth)),
     }
 }
+
+/// A forecast by drift over so many periods, bottom-up.
+#[must_use]
+pub fn drift(horizon: i32) -> forecast::Forecast {
+    use forecast::{forecast_method::Method, reconciliation_method::Method as Reconciliation};
+
+    forecast::Forecast {
+        method: Some(forecast::ForecastMethod {
+            method: Some(Method::Drift(forecast::Drift {})),
+        }),
+        reconciliation: Some(forecast::ReconciliationMethod {
+            method: Some(Reconciliation::BottomUp(forecast::BottomUp {})),
+        }),
+        horizon,
+        ..Default::default()
+    }
+}

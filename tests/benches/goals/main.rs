@@ -6,7 +6,6 @@
 mod row;
 mod serve;
 mod store;
-mod table;
 
 use std::{
     io::{self, Write as _},

@@ -14,7 +14,7 @@ use almanac_tests::{
     Outcome, data,
     loadgen::{Report, closed_loop},
     service::{Ranking, Running, connect},
-    wire,
+    table, wire,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use crate::{row::Row, table};
+use crate::row::Row;
 
 /// Connections, and callers on each.
 const LOAD: (usize, usize) = (4, 16);

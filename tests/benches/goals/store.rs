@@ -1,38 +1,30 @@
 //! What durability costs: the store against the engine alone, and starts over much data.
 
 use std::{
-    future::Future,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use almanac_service_kit::store::{
-    Store, StoreError, StoreOptions, TransactError,
+    Store, StoreError, StoreOptions,
     reference::{RawEngine, raw_pair},
 };
 use almanac_tests::{
     Outcome,
-    loadgen::closed_loop,
+    group_commit::{self, SHAPE, observation, store_error},
+    loadgen::Report,
     service::{Ranking, Running},
-    wire,
+    table, wire,
 };
-use ranking_service::{
-    domain::selection::CellState,
-    store::{OBSERVATIONS, Observation, ObservationKey},
-};
+use ranking_service::store::OBSERVATIONS;
 use tempfile::TempDir;
-use tonic::Code;
 
-use crate::{row::Row, serve::median, table};
+use crate::{row::Row, serve::median};
 
 const CALLERS: usize = 64;
 /// How long a repetition of small writes lasts, and how many there are of each kind.
 const TIME: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 5;
-/// A million observations: entities, indicators, years from [`FIRST_YEAR`] on.
-const SHAPE: (usize, usize, usize) = (1000, 50, 20);
-const FIRST_YEAR: usize = 2000;
+const ROUNDS: u32 = 5;
 const ROWS: usize = SHAPE.0 * SHAPE.1 * SHAPE.2;
 const BATCH: usize = 10_000;
 
@@ -50,77 +42,18 @@ pub(crate) async fn rows() -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-fn observation(row: usize) -> (ObservationKey, Observation) {
-    let (cell, year) = (row / SHAPE.2, row % SHAPE.2);
-    let key = (
-        (cell % SHAPE.1) as u64,
-        (cell / SHAPE.1) as u64,
-        i64::try_from(FIRST_YEAR + year).unwrap_or(0),
-    );
-    let observation = Observation {
-        state: CellState::Value(row as f64 / 7.0),
-        missing_reason: 0,
-        state_note: String::new(),
-        source: String::new(),
-        note: String::new(),
-        status: 0,
-        release_time: None,
-    };
-    (key, observation)
-}
-
 /// Durable writes of one observation each, by turns to the store and to the engine alone.
 async fn small_writes() -> Outcome<Row> {
-    let (ours, theirs) = (TempDir::new()?, TempDir::new()?);
-    let options = StoreOptions::default();
-    let raw = Arc::new(RawEngine::open(theirs.path(), options.cache_bytes)?);
-    let store = Store::open(ours.path(), options)?;
-    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let row = move || observation(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let (mut stored, mut referred) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let new = row.clone();
-        let rate = throughput(&raw, move |raw: Arc<RawEngine>| {
-            let (key, value) = new();
-            async move { raw.write(raw_pair(&OBSERVATIONS, &key, &value)?).await }
-        });
-        referred.push(rate.await?);
-        let new = row.clone();
-        let rate = throughput(&store, move |store: Store| {
-            let (key, value) = new();
-            async move {
-                let put = store.transact(move |tx| tx.put(&OBSERVATIONS, &key, &value));
-                put.await.map(|_| ()).map_err(store_error)
-            }
-        });
-        stored.push(rate.await?);
-    }
-    store.close()?;
+    let dir = TempDir::new()?;
+    let rounds = group_commit::small_writes(dir.path(), CALLERS, TIME, ROUNDS).await?;
+    let rates = |of: &[Report]| median(of.iter().map(Report::throughput).collect());
     let name = "durable small writes, 64 callers; raw group commit";
-    Ok(Row::rate(name, median(stored), median(referred), 0.8))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn store_error(error: TransactError<StoreError>) -> StoreError {
-    StoreError::Failed {
-        reason: error.to_string(),
-    }
-}
-
-async fn throughput<C, R>(to: &C, write: impl Fn(C) -> R + Clone + Send + 'static) -> Outcome<f64>
-where
-    C: Clone + Send + 'static,
-    R: Future<Output = Result<(), StoreError>> + Send + 'static,
-{
-    let call = move |to: C| {
-        let written = write(to);
-        async move { written.await.map_or(Code::Internal, |()| Code::Ok) }
-    };
-    let report = closed_loop(std::slice::from_ref(to), CALLERS, TIME, call).await?;
-    if report.count(Code::Internal) > 0 {
-        return Err("a write failed".into());
-    }
-    Ok(report.throughput())
+    Ok(Row::rate(
+        name,
+        rates(&rounds.store),
+        rates(&rounds.raw),
+        0.8,
+    ))
 }
 
 /// Rows per second of flushed batches into the engine alone.

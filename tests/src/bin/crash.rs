@@ -1,7 +1,6 @@
 //! Kills the services under acknowledged writes and says what was lost.
 
 use std::{
-    env,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -9,21 +8,25 @@ use std::{
 
 use almanac_tests::{
     Outcome,
-    crash::{Datasets, Markets, Plan, Subject, Tally, run},
+    crash::{Datasets, Markets, Plan, Sabotage, Subject, Tally, run},
     flags::Flags,
-    process::binary,
     service::Kind as _,
+    spawned::binary,
 };
 use tempfile::TempDir;
 
 const USAGE: &str = "usage: crash [--rounds N] [--exactly-once REQUESTS]
              [--service ranking|forecast|both] [--seed S] [--dir DIR]
+             [--break forget|cut]
 
   --rounds N               how often each service is killed under writes (10)
   --exactly-once REQUESTS  also send so many requests three times each, with kills in between (0)
   --service WHICH          which service (both)
   --seed S                 of every choice (1)
-  --dir DIR                an empty directory for the stores, kept afterwards; else a temporary one";
+  --dir DIR                an empty directory for the stores, kept afterwards; else a temporary one
+  --break HOW              shows that a run can fail: after each kill of the rounds, of which there
+                           must be two, the store is put back to what it was after the kill before
+                           (forget), or the end of its log is cut off (cut)";
 
 /// What the command line says.
 struct Arguments {
@@ -32,6 +35,7 @@ struct Arguments {
     service: String,
     seed: u64,
     dir: Option<PathBuf>,
+    sabotage: Option<Sabotage>,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +68,7 @@ fn arguments() -> Outcome<Arguments> {
         service,
         seed: flags.get("--seed")?.unwrap_or(1),
         dir: flags.get("--dir")?,
+        sabotage: flags.get("--break")?,
     })
 }
 
@@ -83,18 +88,13 @@ async fn crash(arguments: &Arguments) -> Outcome<bool> {
 
 async fn one<S: Subject>(subject: S, arguments: &Arguments, dir: &Path) -> Outcome<bool> {
     let name = S::Service::PROGRAM.name;
-    let binary = binary(&env::current_exe()?, name).ok_or_else(|| {
-        format!(
-            "{name} is not built; this builds it: \
-             cargo build --release -p ranking-service -p forecast-service"
-        )
-    })?;
     let plan = Plan {
-        binary,
+        binary: binary::<S::Service>()?,
         dir: dir.join(name),
         seed: arguments.seed,
         rounds: arguments.rounds,
         exactly_once: arguments.exactly_once,
+        sabotage: arguments.sabotage,
     };
     let mut tally = Tally::default();
     let ran = run(subject, &plan, &mut tally).await;

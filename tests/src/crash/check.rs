@@ -5,7 +5,7 @@ use tonic::{Code, transport::Channel};
 use super::{
     Subject, Tally,
     life::{Sent, running, unanswered},
-    subject::{Found, Publication, Write},
+    subject::{ALL, Cut, Found, Part, Publication, Write},
 };
 use crate::Outcome;
 
@@ -23,19 +23,16 @@ pub(super) async fn settled<S: Subject>(
     let before = match sent.answer {
         Ok(receipt) => {
             tally.acknowledged += 1;
-            acknowledged(subject, channel, write, tally).await?;
+            acknowledged(subject, channel, write, ALL, tally).await?;
             Some(receipt)
         }
-        Err(status) if unanswered(&status) => {
+        Err(Cut { status, parts }) if unanswered(&status) => {
             tally.in_flight += 1;
-            let found = subject.found(channel.clone(), write).await?;
-            if found.present > 0 && found.present < found.whole {
-                tally.half_done += 1;
-                tally.fault("half done", write, &found);
-            }
+            tally.chunks += parts as u64;
+            acknowledged(subject, channel, write, parts, tally).await?;
             None
         }
-        Err(status) => return Err(format!("{write:?} was refused: {status:?}").into()),
+        Err(cut) => return Err(format!("{write:?} was refused: {cut:?}").into()),
     };
     // Of those acknowledged a quarter is sent again, which is enough to see a replay go wrong.
     if before.is_some() && !write.serial.is_multiple_of(4) {
@@ -49,7 +46,7 @@ pub(super) async fn settled<S: Subject>(
         tally.fault("answered otherwise", write, &(before, again));
     }
     if again.is_some() {
-        acknowledged(subject, channel, write, tally).await?;
+        acknowledged(subject, channel, write, ALL, tally).await?;
     }
     Ok(before.or(again).map(|receipt| (write, receipt)))
 }
@@ -64,29 +61,33 @@ pub(crate) async fn repeated<S: Subject>(
     loop {
         match subject.send(channel.clone(), write).await {
             Ok(receipt) => return Ok(Some(receipt)),
-            Err(status) if running(&status) => tokio::task::yield_now().await,
-            Err(status) if status.code() == Code::AlreadyExists => {
+            Err(cut) if running(&cut.status) => tokio::task::yield_now().await,
+            Err(cut) if cut.status.code() == Code::AlreadyExists => {
                 tally.duplicated += 1;
-                tally.fault("a repetition was refused", write, &status);
+                tally.fault("a repetition was refused", write, &cut);
                 return Ok(None);
             }
-            Err(status) => return Err(format!("{write:?} sent again: {status:?}").into()),
+            Err(cut) => return Err(format!("{write:?} sent again: {cut:?}").into()),
         }
     }
 }
 
-/// Counts what is wrong with a write that was acknowledged.
+/// Counts what is wrong with a write of which so many parts were acknowledged.
 pub(crate) async fn acknowledged<S: Subject>(
     subject: S,
     channel: &Channel,
     write: Write,
+    parts: usize,
     tally: &mut Tally,
 ) -> Outcome<Found> {
     let found = subject.found(channel.clone(), write).await?;
-    if found.present == 0 {
+    let mut known = found.parts.iter().take(parts);
+    if known.any(|part| part.present == 0) {
         tally.lost += 1;
         tally.fault("lost", write, &found);
-    } else if found.present < found.whole {
+    }
+    let half = |part: &Part| part.present > 0 && part.present < part.whole;
+    if found.parts.iter().any(half) {
         tally.half_done += 1;
         tally.fault("half done", write, &found);
     }

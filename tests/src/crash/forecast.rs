@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use almanac_proto::forecast::v1::{self as pb, forecast_service_client::ForecastServiceClient};
 use tonic::{Status, transport::Channel};
 
-use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk};
-use crate::{Outcome, loader::Loader, service::Forecast, wire};
+use super::{
+    import::import,
+    subject::{CHUNKS, Cut, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk},
+};
+use crate::{Outcome, service::Forecast, wire};
 
 type Client = ForecastServiceClient<Channel>;
 
@@ -53,7 +56,7 @@ impl Subject for Markets {
         Ok(())
     }
 
-    async fn send(self, channel: Channel, write: Write) -> Result<String, Status> {
+    async fn send(self, channel: Channel, write: Write) -> Result<String, Cut> {
         let mut client = Client::new(channel);
         let request_id = write.request_id();
         Ok(match write.kind {
@@ -63,9 +66,8 @@ impl Subject for Markets {
                 client.write_points(request).await?.into_inner().revision
             }
             Kind::Import => {
-                let (parent, rows) = figures(write);
-                let loader = Loader::new(parent, &rows).import_id(request_id);
-                loader.load(&mut client, |_| ()).await?.summary.revision
+                let rows = |part| chunk(write, part);
+                import(&mut client, LOAD, write, rows).await?
             }
             Kind::Resource | Kind::Resources => {
                 let request = market(write.id(0), 1, request_id);
@@ -75,7 +77,7 @@ impl Subject for Markets {
                 let request = pb::CreateForecastRequest {
                     parent: HELD.to_owned(),
                     forecast_id: write.id(0),
-                    forecast: Some(drift()),
+                    forecast: Some(wire::drift(HORIZON)),
                     // Every other one is acknowledged while it is still being computed.
                     wait: write
                         .serial
@@ -100,10 +102,13 @@ impl Subject for Markets {
         let mut client = Client::new(channel);
         let mut found = Found::default();
         match write.kind {
-            Kind::Figure | Kind::Figures | Kind::Import => {
+            Kind::Figure | Kind::Figures => {
                 let (parent, figures) = figures(write);
-                for figure in figures {
-                    found.add(versions(&mut client, parent, &figure).await?);
+                found.part(&versions(&mut client, parent, figures).await?);
+            }
+            Kind::Import => {
+                for part in 0..CHUNKS {
+                    found.part(&versions(&mut client, LOAD, chunk(write, part)).await?);
                 }
             }
             Kind::Resource | Kind::Resources => {
@@ -112,7 +117,7 @@ impl Subject for Markets {
                     consistency: None,
                 };
                 let market = absent(client.get_market(request).await)?;
-                found.add(market.map_or(0, |_| 1));
+                found.part(&[market.map_or(0, |_| 1)]);
             }
             Kind::Publication => forecast(&mut client, write, &mut found).await?,
         }
@@ -132,7 +137,7 @@ async fn forecast(client: &mut Client, write: Write, found: &mut Found) -> Outco
             consistency: None,
         };
         let Some(forecast) = absent(client.get_forecast(request).await)? else {
-            found.add(0);
+            found.part(&[0]);
             return Ok(());
         };
         if forecast.state() != State::Creating || Instant::now() >= end {
@@ -140,7 +145,7 @@ async fn forecast(client: &mut Client, write: Write, found: &mut Found) -> Outco
         }
         found.resumed = true;
     };
-    found.add(1);
+    found.part(&[1]);
     found.publication = Some(match state {
         State::Published => {
             let request = pb::VerifyForecastRequest { name };
@@ -157,31 +162,33 @@ async fn forecast(client: &mut Client, write: Write, found: &mut Found) -> Outco
     Ok(())
 }
 
-/// How many versions of a point have this figure's value.
-async fn versions(client: &mut Client, parent: &str, figure: &pb::Point) -> Result<usize, Status> {
-    let mut request = pb::ListPointVersionsRequest {
-        parent: parent.to_owned(),
-        series: figure.series.clone(),
-        period: figure.period.clone(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    let mut count = 0;
-    loop {
-        let answer = client.list_point_versions(request.clone()).await;
-        let Some(page) = absent(answer)? else {
-            return Ok(count);
+/// How many versions of its point have a figure's value, for each of the figures.
+async fn versions(
+    client: &mut Client,
+    parent: &str,
+    figures: Vec<pb::Point>,
+) -> Result<Vec<usize>, Status> {
+    let mut counts = Vec::new();
+    for figure in figures {
+        let mut request = pb::ListPointVersionsRequest {
+            parent: parent.to_owned(),
+            series: figure.series,
+            period: figure.period,
+            page_size: 1000,
+            ..Default::default()
         };
-        count += page
-            .versions
-            .iter()
-            .filter(|version| version.state == figure.state)
-            .count();
-        if page.next_page_token.is_empty() {
-            return Ok(count);
+        let mut count = 0;
+        while let Some(page) = absent(client.list_point_versions(request.clone()).await)? {
+            let same = |version: &&pb::Point| version.state == figure.state;
+            count += page.versions.iter().filter(same).count();
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
         }
-        request.page_token = page.next_page_token;
+        counts.push(count);
     }
+    Ok(counts)
 }
 
 fn point(region: u64, year: &str, value: f64) -> pb::Point {
@@ -197,9 +204,17 @@ fn figures(write: Write) -> (&'static str, Vec<pb::Point>) {
             vec![point(region, &FIRST_YEAR.to_string(), write.value())],
         );
     }
-    let cells = (0..BATCH).map(|part| write.cell(part, LOAD_REGIONS));
-    let points = cells.map(|(region, year)| point(region, &year, write.value()));
-    (LOAD, points.collect())
+    (LOAD, load(write, write.batch(LOAD_REGIONS)))
+}
+
+/// What a chunk of an import holds.
+fn chunk(write: Write, part: u64) -> Vec<pb::Point> {
+    load(write, write.chunk(part, LOAD_REGIONS))
+}
+
+fn load(write: Write, cells: impl Iterator<Item = (u64, String)>) -> Vec<pb::Point> {
+    let point = |(region, year): (u64, String)| point(region, &year, write.value());
+    cells.map(point).collect()
 }
 
 fn points(parent: &str, points: Vec<pb::Point>, request_id: String) -> pb::WritePointsRequest {
@@ -218,22 +233,6 @@ fn market(id: String, regions: u64, request_id: String) -> pb::CreateMarketReque
         market_id: id,
         market: Some(wire::market("Sales", "", members)),
         request_id,
-        ..Default::default()
-    }
-}
-
-/// A forecast by drift, bottom-up.
-fn drift() -> pb::Forecast {
-    use pb::{forecast_method::Method, reconciliation_method::Method as Reconciliation};
-
-    pb::Forecast {
-        method: Some(pb::ForecastMethod {
-            method: Some(Method::Drift(pb::Drift {})),
-        }),
-        reconciliation: Some(pb::ReconciliationMethod {
-            method: Some(Reconciliation::BottomUp(pb::BottomUp {})),
-        }),
-        horizon: HORIZON,
         ..Default::default()
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     path::Path,
-    process::{Command, ExitStatus},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +15,16 @@ use tokio::{
 };
 use tonic::{Status, transport::Channel};
 
-use super::{Plan, Subject, subject::Write};
+use super::{
+    Plan, Subject,
+    subject::{Cut, Write},
+};
 use crate::{
     Outcome,
-    process::{Process, Signal, address_in},
+    process::Signal,
     refusal::Refusal,
-    service::{Kind as Service, connect, serving},
+    service::Kind as Service,
+    spawned::{Ended, Spawned},
 };
 
 /// Number of clients that write at once.
@@ -30,21 +33,21 @@ pub(super) const CLIENTS: u64 = 8;
 /// The running service and a connection to it.
 #[derive(Debug)]
 pub(crate) struct Life {
-    process: Process,
+    service: Spawned,
     pub(crate) channel: Channel,
 }
 
-/// How a service ended by itself, and what it said.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) said: Vec<String>,
+impl From<Spawned> for Life {
+    fn from(service: Spawned) -> Self {
+        let channel = service.channel.clone();
+        Self { service, channel }
+    }
 }
 
 /// A write that was sent, and its receipt where it was acknowledged.
 pub(crate) struct Sent {
     pub(crate) write: Write,
-    pub(crate) answer: Result<String, Status>,
+    pub(crate) answer: Result<String, Cut>,
 }
 
 /// The writes to be sent, first one first.
@@ -53,40 +56,19 @@ pub(super) type Feed = Arc<Mutex<VecDeque<Write>>>;
 impl Life {
     /// Starts the service and waits until it is SERVING.
     pub(super) async fn start<K: Service>(plan: &Plan) -> Outcome<Self> {
-        match Self::try_start::<K>(&plan.binary, &plan.dir, &[]).await? {
-            Ok(life) => Ok(life),
-            Err(Ended { status, said }) => {
-                Err(format!("it ended with {status}:\n{}", said.join("\n")).into())
-            }
-        }
+        Spawned::start::<K>(&plan.binary, &plan.dir, &[])
+            .await
+            .map(Self::from)
     }
 
     /// Starts the service with further settings and waits until it is SERVING, or has ended.
     pub(crate) async fn try_start<K: Service>(
         binary: &Path,
         dir: &Path,
-        settings: &[String],
+        settings: &[&str],
     ) -> Outcome<Result<Self, Ended>> {
-        let mut command = Command::new(binary);
-        command.arg("--data-dir").arg(dir);
-        command.args(["--listen", "127.0.0.1:0"]);
-        command.args(["--log-format", "json", "--log-filter", "info"]);
-        let mut process = Process::spawn(command.args(settings))?;
-        let line = process.until("\"listening\"")?;
-        let address = address_in(&line).ok_or_else(|| format!("no address in {line}"))?;
-        let ready = async {
-            let channel = connect(address).await?;
-            serving(channel.clone(), K::PROGRAM.service).await?;
-            Outcome::Ok(channel)
-        };
-        Ok(match ready.await {
-            Ok(channel) => Ok(Self { process, channel }),
-            // Its own word is the better one, and it has one: its health is told until it ends.
-            Err(_) => Err(Ended {
-                status: process.wait()?,
-                said: std::mem::take(&mut process.seen),
-            }),
-        })
+        let started = Spawned::try_start::<K>(binary, dir, settings).await?;
+        Ok(started.map(Self::from))
     }
 
     /// SIGKILL: the process gets no chance to write anything more. Gives what it said.
@@ -95,12 +77,8 @@ impl Life {
     }
 
     /// Ends the service with a signal.
-    pub(crate) fn end(mut self, signal: Signal) -> Outcome<Ended> {
-        self.process.signal(signal)?;
-        Ok(Ended {
-            status: self.process.wait()?,
-            said: std::mem::take(&mut self.process.seen),
-        })
+    pub(crate) fn end(self, signal: Signal) -> Outcome<Ended> {
+        self.service.end(signal)
     }
 
     /// Sends the feed's writes from [`CLIENTS`] clients, kills the service once so many are
@@ -124,7 +102,8 @@ impl Life {
                         break;
                     };
                     let answer = subject.send(channel.clone(), write).await;
-                    let (done, gone) = (answer.is_ok(), answer.as_ref().is_err_and(unanswered));
+                    let done = answer.is_ok();
+                    let gone = answer.as_ref().is_err_and(|cut| unanswered(&cut.status));
                     sent.push(Sent { write, answer });
                     if done && count.fetch_add(1, Ordering::Relaxed) + 1 == acknowledgements {
                         enough.notify_one();
@@ -159,7 +138,7 @@ pub(crate) fn unanswered(status: &Status) -> bool {
     Refusal::from(status).reason.is_empty()
 }
 
-/// Whether the service still works on an earlier sending.
+/// Whether the service works on another sending, which this one gave way to.
 pub(super) fn running(status: &Status) -> bool {
-    Refusal::from(status).reason == "REQUEST_RUNNING"
+    ["REQUEST_RUNNING", "IMPORT_TAKEN_OVER"].contains(&&*Refusal::from(status).reason)
 }

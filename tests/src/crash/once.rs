@@ -11,7 +11,7 @@ use super::{
     Plan, Subject, Tally,
     check::acknowledged,
     life::{Life, running, unanswered},
-    subject::{Publication, Write},
+    subject::{ALL, Cut, Publication, Write},
 };
 use crate::{Outcome, dice::Dice};
 
@@ -53,20 +53,20 @@ pub(super) async fn exactly_once<S: Subject>(
                         tally.fault("answered otherwise", one.write, &(first, receipt));
                     }
                 }
-                Err(status) if unanswered(&status) || running(&status) => {
+                Err(Cut { status, .. }) if unanswered(&status) || running(&status) => {
                     tally.in_flight += u64::from(unanswered(&status));
                     feed.lock().await.push_back(one.write);
                 }
-                Err(status) => {
+                Err(cut) => {
                     tally.duplicated += 1;
-                    tally.fault("a repetition was refused", one.write, &status);
+                    tally.fault("a repetition was refused", one.write, &cut);
                 }
             }
         }
     }
     for serial in FIRST..FIRST + plan.exactly_once {
         let write = Write::new(plan.seed, serial);
-        let found = acknowledged(subject, &life.channel, write, tally).await?;
+        let found = acknowledged(subject, &life.channel, write, ALL, tally).await?;
         match found.publication {
             Some(Publication::Verified) => tally.verified += 1,
             Some(Publication::Failed) => tally.failed += 1,

@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 use almanac_proto::ranking::v1::{self as pb, ranking_service_client::RankingServiceClient};
 use tonic::{Status, transport::Channel};
 
-use super::subject::{BATCH, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk};
-use crate::{Outcome, loader::Loader, service::Ranking, wire};
+use super::{
+    import::import,
+    subject::{
+        BATCH, CHUNKS, Cut, FIRST_YEAR, Found, Kind, Publication, Subject, Write, absent, bulk,
+    },
+};
+use crate::{Outcome, service::Ranking, wire};
 
 type Client = RankingServiceClient<Channel>;
 
@@ -76,7 +81,7 @@ impl Subject for Datasets {
         Ok(())
     }
 
-    async fn send(self, channel: Channel, write: Write) -> Result<String, Status> {
+    async fn send(self, channel: Channel, write: Write) -> Result<String, Cut> {
         let mut client = Client::new(channel);
         let request_id = write.request_id();
         Ok(match write.kind {
@@ -86,9 +91,8 @@ impl Subject for Datasets {
                 answer.into_inner().revision
             }
             Kind::Import => {
-                let rows = figures(write);
-                let loader = Loader::new(HELD, &rows).import_id(request_id);
-                loader.load(&mut client, |_| ()).await?.summary.revision
+                let rows = |part| chunk(write, part);
+                import(&mut client, HELD, write, rows).await?
             }
             Kind::Resource => {
                 let request = pb::CreateEntityRequest {
@@ -132,9 +136,12 @@ impl Subject for Datasets {
         let mut client = Client::new(channel);
         let mut found = Found::default();
         match write.kind {
-            Kind::Figure | Kind::Figures | Kind::Import => {
-                for figure in figures(write) {
-                    found.add(versions(&mut client, &figure).await?);
+            Kind::Figure | Kind::Figures => {
+                found.part(&versions(&mut client, figures(write)).await?);
+            }
+            Kind::Import => {
+                for part in 0..CHUNKS {
+                    found.part(&versions(&mut client, chunk(write, part)).await?);
                 }
             }
             Kind::Resource | Kind::Resources => {
@@ -143,14 +150,16 @@ impl Subject for Datasets {
                 } else {
                     BATCH
                 };
+                let mut counts = Vec::new();
                 for part in 0..parts {
                     let request = pb::GetEntityRequest {
                         name: format!("{MADE}/entities/{}", write.id(part)),
                         consistency: None,
                     };
                     let entity = absent(client.get_entity(request).await)?;
-                    found.add(entity.map_or(0, |_| 1));
+                    counts.push(entity.map_or(0, |_| 1));
                 }
+                found.part(&counts);
             }
             Kind::Publication => edition(&mut client, write, &mut found).await?,
         }
@@ -170,7 +179,7 @@ async fn edition(client: &mut Client, write: Write, found: &mut Found) -> Outcom
             consistency: None,
         };
         let Some(edition) = absent(client.get_edition(request).await)? else {
-            found.add(0);
+            found.part(&[0]);
             return Ok(());
         };
         if edition.state() != State::Creating || Instant::now() >= end {
@@ -178,7 +187,7 @@ async fn edition(client: &mut Client, write: Write, found: &mut Found) -> Outcom
         }
         found.resumed = true;
     };
-    found.add(1);
+    found.part(&[1]);
     found.publication = Some(match state {
         State::Published => {
             let replay = client
@@ -196,32 +205,33 @@ async fn edition(client: &mut Client, write: Write, found: &mut Found) -> Outcom
     Ok(())
 }
 
-/// How many versions of a cell have this figure's value.
-async fn versions(client: &mut Client, figure: &pb::Observation) -> Result<usize, Status> {
-    let mut request = pb::ListObservationVersionsRequest {
-        parent: HELD.to_owned(),
-        indicator: figure.indicator.clone(),
-        entity: figure.entity.clone(),
-        period: figure.period.clone(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    let mut count = 0;
-    loop {
-        let answer = client.list_observation_versions(request.clone()).await;
-        let Some(page) = absent(answer)? else {
-            return Ok(count);
+/// How many versions of its cell have a figure's value, for each of the figures.
+async fn versions(
+    client: &mut Client,
+    figures: Vec<pb::Observation>,
+) -> Result<Vec<usize>, Status> {
+    let mut counts = Vec::new();
+    for figure in figures {
+        let mut request = pb::ListObservationVersionsRequest {
+            parent: HELD.to_owned(),
+            indicator: figure.indicator,
+            entity: figure.entity,
+            period: figure.period,
+            page_size: 1000,
+            ..Default::default()
         };
-        count += page
-            .versions
-            .iter()
-            .filter(|version| version.state == figure.state)
-            .count();
-        if page.next_page_token.is_empty() {
-            return Ok(count);
+        let mut count = 0;
+        while let Some(page) = absent(client.list_observation_versions(request.clone()).await)? {
+            let same = |version: &&pb::Observation| version.state == figure.state;
+            count += page.versions.iter().filter(same).count();
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
         }
-        request.page_token = page.next_page_token;
+        counts.push(count);
     }
+    Ok(counts)
 }
 
 fn figure(indicator: &str, entity: u64, year: &str, value: f64) -> pb::Observation {
@@ -239,10 +249,17 @@ fn figures(write: Write) -> Vec<pb::Observation> {
             write.value(),
         )];
     }
-    let cells = (0..BATCH).map(|part| write.cell(part, ENTITIES));
-    cells
-        .map(|(entity, year)| figure("load", entity, &year, write.value()))
-        .collect()
+    load(write, write.batch(ENTITIES))
+}
+
+/// What a chunk of an import holds.
+fn chunk(write: Write, part: u64) -> Vec<pb::Observation> {
+    load(write, write.chunk(part, ENTITIES))
+}
+
+fn load(write: Write, cells: impl Iterator<Item = (u64, String)>) -> Vec<pb::Observation> {
+    let figure = |(entity, year): (u64, String)| figure("load", entity, &year, write.value());
+    cells.map(figure).collect()
 }
 
 fn observations(

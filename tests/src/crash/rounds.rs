@@ -8,7 +8,7 @@ use super::{
     Plan, Subject, Tally,
     check::{acknowledged, settled},
     life::Life,
-    subject::{Publication, Write},
+    subject::{ALL, Publication, Write},
 };
 use crate::{Outcome, dice::Dice};
 
@@ -36,6 +36,9 @@ pub(super) async fn rounds<S: Subject>(
         let feed = Arc::new(Mutex::new(writes));
         let sent = life.spend(subject, &feed, limit).await?;
         tally.kills += 1;
+        if let Some(sabotage) = plan.sabotage {
+            sabotage.strike(&plan.dir)?;
+        }
         life = tally.start::<S>(plan).await?;
         for one in sent {
             serial = serial.max(one.write.serial);
@@ -43,7 +46,7 @@ pub(super) async fn rounds<S: Subject>(
         }
     }
     for (write, _) in all {
-        let found = acknowledged(subject, &life.channel, write, tally).await?;
+        let found = acknowledged(subject, &life.channel, write, ALL, tally).await?;
         match found.publication {
             Some(Publication::Verified) => tally.verified += 1,
             Some(Publication::Failed) => tally.failed += 1,

@@ -1,5 +1,7 @@
 //! The writes, and what a service has to offer to be tried.
 
+use std::ops::Range;
+
 use tonic::{Status, transport::Channel};
 
 use crate::{Outcome, dice::Dice, service::Kind as Service};
@@ -11,7 +13,7 @@ pub enum Kind {
     Figure,
     /// A batch of figures in cells of their own, all or none.
     Figures,
-    /// As [`Kind::Figures`], as an import of one chunk.
+    /// An import of figures in cells of their own, in chunks that are each all or none.
     Import,
     /// One resource.
     Resource,
@@ -23,6 +25,11 @@ pub enum Kind {
 
 /// Number of figures or resources in a batch.
 pub(super) const BATCH: u64 = 20;
+/// Number of chunks of an import, and of figures in each.
+pub(super) const CHUNKS: u64 = 3;
+const CHUNK: u64 = 10;
+/// Number of cells that belong to a write.
+const CELLS: u64 = CHUNKS * CHUNK;
 
 /// A write; its kind and its serial number say all that its request holds.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +47,10 @@ impl Write {
     pub(crate) fn new(seed: u64, serial: u64) -> Self {
         let kind = match Dice::new(seed, serial).below(100) {
             0..40 => Kind::Figure,
-            40..50 => Kind::Figures,
-            50..60 => Kind::Import,
-            60..80 => Kind::Resource,
-            80..94 => Kind::Resources,
+            40..55 => Kind::Figures,
+            55..65 => Kind::Import,
+            65..82 => Kind::Resource,
+            82..94 => Kind::Resources,
             _ => Kind::Publication,
         };
         Self { seed, serial, kind }
@@ -68,11 +75,22 @@ impl Write {
         format!("w{}-{part}", self.serial)
     }
 
-    /// Column and year of a figure of its batch, where no other write has one.
-    #[must_use]
-    pub fn cell(&self, part: u64, columns: u64) -> (u64, String) {
-        let index = self.serial * BATCH + part;
-        (index % columns, (FIRST_YEAR + index / columns).to_string())
+    /// Columns and years of the figures of its batch, where no other write has one.
+    pub(super) fn batch(&self, columns: u64) -> impl Iterator<Item = (u64, String)> {
+        self.cells(0..BATCH, columns)
+    }
+
+    /// The same of a chunk of its import.
+    pub(super) fn chunk(&self, chunk: u64, columns: u64) -> impl Iterator<Item = (u64, String)> {
+        self.cells(chunk * CHUNK..(chunk + 1) * CHUNK, columns)
+    }
+
+    fn cells(&self, of: Range<u64>, columns: u64) -> impl Iterator<Item = (u64, String)> {
+        let first = self.serial * CELLS;
+        of.map(move |cell| {
+            let index = first + cell;
+            (index % columns, (FIRST_YEAR + index / columns).to_string())
+        })
     }
 }
 
@@ -96,18 +114,26 @@ const BULK_YEAR: u64 = 1000;
 const BULK_YEARS: u64 = 8000;
 
 /// What a service holds of one write.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Number of its figures or resources that should be there.
-    pub whole: usize,
-    /// Number of them that are.
-    pub present: usize,
+    /// Its parts in order, each of which is there as a whole or not at all: an import has one for
+    /// each chunk, any other write one.
+    pub parts: Vec<Part>,
     /// Number of effects beyond one each.
     pub extra: usize,
     /// The edition or forecast that it created was seen being computed after the restart.
     pub resumed: bool,
     /// How that ended.
     pub publication: Option<Publication>,
+}
+
+/// What a service holds of a part of a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Number of its figures or resources that should be there.
+    pub whole: usize,
+    /// Number of them that are.
+    pub present: usize,
 }
 
 /// How a publication ended.
@@ -122,11 +148,34 @@ pub enum Publication {
 }
 
 impl Found {
-    /// Adds one figure or resource, of which the service holds `count`.
-    pub(super) fn add(&mut self, count: usize) {
-        self.whole += 1;
-        self.present += count.min(1);
-        self.extra += count.saturating_sub(1);
+    /// Adds a part of figures or resources, of each of which the service holds so many.
+    pub(super) fn part(&mut self, counts: &[usize]) {
+        self.extra += counts
+            .iter()
+            .map(|count| count.saturating_sub(1))
+            .sum::<usize>();
+        self.parts.push(Part {
+            whole: counts.len(),
+            present: counts.iter().filter(|count| **count > 0).count(),
+        });
+    }
+}
+
+/// More parts than a write has.
+pub(crate) const ALL: usize = usize::MAX;
+
+/// Why a write was not acknowledged.
+#[derive(Debug)]
+pub struct Cut {
+    /// What it was told.
+    pub status: Status,
+    /// Number of its parts that were acknowledged all the same.
+    pub parts: usize,
+}
+
+impl From<Status> for Cut {
+    fn from(status: Status) -> Self {
+        Self { status, parts: 0 }
     }
 }
 
@@ -144,7 +193,7 @@ pub trait Subject: Copy + Send + Sync + 'static {
         self,
         channel: Channel,
         write: Write,
-    ) -> impl Future<Output = Result<String, Status>> + Send;
+    ) -> impl Future<Output = Result<String, Cut>> + Send;
 
     /// Writes [`BULK`] figures at once that nobody asks for, to make the store larger.
     fn bulk(self, channel: Channel, number: u64)

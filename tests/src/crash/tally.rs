@@ -13,6 +13,8 @@ pub struct Tally {
     pub acknowledged: u64,
     /// Writes without an answer when the service was killed.
     pub in_flight: u64,
+    /// Chunks that were acknowledged of imports that were cut by a kill.
+    pub chunks: u64,
     /// Publications whose replay matched.
     pub verified: u64,
     /// Publications that were still being computed after a restart.
@@ -54,6 +56,7 @@ impl fmt::Display for Tally {
             ("kills", self.kills),
             ("acknowledged", self.acknowledged),
             ("in flight when killed", self.in_flight),
+            ("their chunks known", self.chunks),
             ("publications verified", self.verified),
             ("publications resumed", self.resumed),
             ("publications failed", self.failed),

@@ -9,12 +9,10 @@ use tonic_health::pb::{
 use super::{Trial, writers::Writers};
 use crate::{
     Outcome,
-    crash::{
-        Subject,
-        life::{Ended, Life},
-    },
+    crash::{Subject, life::Life},
     process::{self, Signal},
     service::Kind as Service,
+    spawned::Ended,
 };
 
 const MIB: u64 = 1 << 20;
@@ -126,10 +124,8 @@ impl<S: Subject> Trial<'_, S> {
     }
 
     async fn try_start(&self) -> Outcome<Result<Life, Ended>> {
-        let settings = [
-            "--min-free-mib".to_owned(),
-            self.plan.min_free_mib.to_string(),
-        ];
+        let least = self.plan.min_free_mib.to_string();
+        let settings = ["--min-free-mib", &least];
         Life::try_start::<S::Service>(&self.plan.binary, &self.disk.store(), &settings).await
     }
 

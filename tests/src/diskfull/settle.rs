@@ -9,7 +9,7 @@ use crate::{
         Subject,
         check::{acknowledged, repeated},
         life::{Life, Sent, unanswered},
-        subject::Kind,
+        subject::{ALL, Cut},
     },
     refusal::Refusal,
 };
@@ -18,17 +18,14 @@ impl<S: Subject> Trial<'_, S> {
     /// Looks at a write, and sends one that was not acknowledged again: it must be taken now.
     pub(super) async fn settle(&mut self, life: &Life, sent: Sent) -> Outcome<()> {
         let Sent { write, answer } = sent;
-        if let Err(status) = answer {
-            let found = self.subject.found(life.channel.clone(), write).await?;
-            // Of an import the chunk may have been acknowledged, and its end refused.
-            let refused = self.count(&status) && write.kind != Kind::Import;
-            if refused && found.present > 0 {
+        if let Err(Cut { status, parts }) = answer {
+            let tally = &mut self.report.tally;
+            let found = acknowledged(self.subject, &life.channel, write, parts, tally).await?;
+            let refused = self.count(&status);
+            // What was refused after the parts that were acknowledged.
+            if refused && found.parts.iter().skip(parts).any(|part| part.present > 0) {
                 self.report.done_all_the_same += 1;
                 self.report.tally.fault("refused and done", write, &found);
-            }
-            if found.present > 0 && found.present < found.whole {
-                self.report.tally.half_done += 1;
-                self.report.tally.fault("half done", write, &found);
             }
             let tally = &mut self.report.tally;
             if repeated(self.subject, &life.channel, write, tally)
@@ -41,7 +38,8 @@ impl<S: Subject> Trial<'_, S> {
         } else {
             self.report.tally.acknowledged += 1;
         }
-        acknowledged(self.subject, &life.channel, write, &mut self.report.tally).await?;
+        let tally = &mut self.report.tally;
+        acknowledged(self.subject, &life.channel, write, ALL, tally).await?;
         self.held.push(write);
         Ok(())
     }

@@ -174,7 +174,7 @@ async fn a_series_the_model_cannot_fit_is_named_and_the_id_stays_free() {
     let create = pb::CreateForecastRequest {
         parent: MARKET.to_owned(),
         forecast_id: "first".to_owned(),
-        forecast: Some(crate::forecast_life::drift(5)),
+        forecast: Some(wire::drift(5)),
         ..Default::default()
     };
     // Drift needs three periods; one leaf has two.
@@ -220,7 +220,7 @@ async fn bad_forecasts_are_told_where_they_are() {
         };
         client.create_forecast(request).await
     };
-    let good = crate::forecast_life::drift(5);
+    let good = wire::drift(5);
     let none = pb::Forecast {
         method: None,
         ..good.clone()
@@ -262,7 +262,7 @@ async fn bad_forecasts_are_told_where_they_are() {
         values: vec![1.0, f64::NAN],
         ..Default::default()
     };
-    let method = crate::forecast_life::drift(1).method;
+    let method = wire::drift(1).method;
     let request = pb::ForecastSeriesRequest {
         series: Some(series),
         method,

@@ -3,15 +3,12 @@
 
 use std::time::Duration;
 
-use almanac_proto::forecast::v1::{
-    self as pb, forecast_service_client::ForecastServiceClient,
-    solve_published_figures_request::Structure,
-};
+use almanac_proto::forecast::v1::{self as pb, forecast_service_client::ForecastServiceClient};
 use almanac_service_kit::{limits::Limits, pool::PoolSettings, run::Config};
 use almanac_tests::{
+    question::question,
     refusal::Refusal,
     service::{Forecast, Running},
-    wire,
 };
 use tempfile::TempDir;
 use tonic::{Code, Response, Status, transport::Channel};
@@ -30,29 +27,6 @@ async fn start(change: impl FnOnce(&mut Config)) -> (Running<Forecast>, TempDir)
     };
     change(&mut config);
     (Running::start_with(config).await.unwrap(), dir)
-}
-
-/// A question about `regions` regions: their sum and the growth of each.
-fn question(regions: usize) -> pb::SolvePublishedFiguresRequest {
-    let ids: Vec<String> = (0..regions).map(|number| format!("r{number}")).collect();
-    let mut members = vec![wire::member("world", "", "World")];
-    members.extend(ids.iter().map(|id| wire::member(id, "world", id)));
-    let span = ("2023", "2028");
-    let mut figures = vec![
-        wire::value_figure("base", "world", span.0, wire::exact("1000")),
-        wire::value_figure("end", "world", span.1, wire::exact("2000")),
-    ];
-    figures.extend(ids.iter().enumerate().map(|(number, id)| {
-        let percent = (20 + 7 * number % 400).to_string();
-        wire::growth_figure(id, id, span, wire::exact(&percent))
-    }));
-    let dimensions = wire::market("", "", members).dimensions;
-    pb::SolvePublishedFiguresRequest {
-        structure: Some(Structure::Dimensions(pb::Dimensions { dimensions })),
-        figures,
-        nonnegative: Some(true),
-        ..Default::default()
-    }
 }
 
 /// A question that takes far longer than a test waits, and one that takes no time.

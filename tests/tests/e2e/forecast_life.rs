@@ -14,25 +14,11 @@ type Client = ForecastServiceClient<Channel>;
 
 const FIRST: &str = "markets/gdp/forecasts/first";
 
-/// A forecast by drift, bottom-up.
-pub(crate) fn drift(horizon: i32) -> pb::Forecast {
-    pb::Forecast {
-        method: Some(pb::ForecastMethod {
-            method: Some(pb::forecast_method::Method::Drift(pb::Drift {})),
-        }),
-        reconciliation: Some(pb::ReconciliationMethod {
-            method: Some(pb::reconciliation_method::Method::BottomUp(pb::BottomUp {})),
-        }),
-        horizon,
-        ..Default::default()
-    }
-}
-
 fn forecast_request(id: &str) -> pb::CreateForecastRequest {
     pb::CreateForecastRequest {
         parent: MARKET.to_owned(),
         forecast_id: id.to_owned(),
-        forecast: Some(drift(5)),
+        forecast: Some(wire::drift(5)),
         ..Default::default()
     }
 }

@@ -1,21 +1,22 @@
 //! A dataset with an index over all of its indicators, put into a ranking service.
 
+use crate::{Outcome, wire};
 use almanac_proto::ranking::v1::{self as pb, ranking_service_client::RankingServiceClient};
-use almanac_tests::{Outcome, wire};
 use tonic::transport::Channel;
 
-pub(crate) type Client = RankingServiceClient<Channel>;
+/// A client on a connection.
+pub type Client = RankingServiceClient<Channel>;
 
 /// The dataset.
-pub(crate) const DATASET: &str = "datasets/bench";
+pub const DATASET: &str = "datasets/bench";
 /// The index.
-pub(crate) const INDEX: &str = "datasets/bench/indices/all";
+pub const INDEX: &str = "datasets/bench/indices/all";
 /// Most that one batch may hold.
 const BATCH: usize = 1000;
 
 /// Creates the dataset, its indicators and entities, and the index of the latest figures up to
 /// `year`; every indicator is a leaf below the root.
-pub(crate) async fn create(
+pub async fn create(
     client: &mut Client,
     indicators: &[String],
     entities: &[String],
@@ -70,7 +71,7 @@ pub(crate) async fn create(
 }
 
 /// Writes a batch of observations.
-pub(crate) async fn write(client: &mut Client, observations: Vec<pb::Observation>) -> Outcome<()> {
+pub async fn write(client: &mut Client, observations: Vec<pb::Observation>) -> Outcome<()> {
     let request = pb::WriteObservationsRequest {
         parent: DATASET.to_owned(),
         observations,
@@ -81,7 +82,7 @@ pub(crate) async fn write(client: &mut Client, observations: Vec<pb::Observation
 }
 
 /// The first page of the ranking, with these weights tried.
-pub(crate) fn ranking(weights: &[(&str, f64)]) -> pb::ListRankingResultsRequest {
+pub fn ranking(weights: &[(&str, f64)]) -> pb::ListRankingResultsRequest {
     let overrides = weights.iter().map(|(node, weight)| pb::Override {
         change: Some(pb::r#override::Change::NodeWeight(pb::NodeWeight {
             node: (*node).to_owned(),

@@ -1,0 +1,158 @@
+//! What takes long in the ranking service: everything over many entities and indicators.
+
+use almanac_proto::{
+    common::v1::{ImportFinish, ImportStart},
+    ranking::v1::{
+        self as pb, import_observations_request::Frame,
+        ranking_service_client::RankingServiceClient,
+    },
+};
+use almanac_service_kit::import::{MAX_ROWS, WINDOW};
+use tonic::transport::Channel;
+
+use super::{Ask, Call, Long, Patient, Pending, pending};
+use crate::{Outcome, loader::Loader, service::Ranking, table, wire};
+
+type Client = RankingServiceClient<Patient>;
+
+const INDICATORS: usize = 40;
+const YEAR: &str = "2024";
+const EDITION: &str = "datasets/bench/indices/all/editions/first";
+
+fn indicator(number: usize) -> String {
+    format!("i{number}")
+}
+
+fn entity(number: usize) -> String {
+    format!("e{number}")
+}
+
+impl Long for Ranking {
+    type Caller = Client;
+
+    fn calls() -> Vec<Call<Client>> {
+        let call = |name, begin| Call { name, begin };
+        vec![
+            call("ListRankingResults, what-if", what_if),
+            call("GetScorecard, what-if", scorecard),
+            call("CreateEdition, validated only", edition),
+            call("VerifyEdition", verify),
+            call("ListObservations, few of many", search),
+            call("ImportObservations, a stream", import),
+        ]
+    }
+
+    fn caller(connection: Patient, origin: http::Uri) -> Client {
+        Client::with_origin(connection, origin)
+    }
+
+    async fn prepare(channel: Channel, size: usize) -> Outcome<()> {
+        let mut client = table::Client::new(channel);
+        let indicators: Vec<_> = (0..INDICATORS).map(indicator).collect();
+        let entities: Vec<_> = (0..size).map(entity).collect();
+        table::create(&mut client, &indicators, &entities, YEAR).await?;
+        let cells = (0..size).flat_map(|of| (0..INDICATORS).map(move |by| (by, of)));
+        let rows: Vec<_> = cells
+            .map(|(by, of)| {
+                let value = ((of * 7919 + by * 104_729) % 99_991) as f64;
+                wire::observation(&indicator(by), &entity(of), YEAR, value)
+            })
+            .collect();
+        Loader::new(table::DATASET, &rows)
+            .load(&mut client, |_| ())
+            .await?;
+        let request = pb::CreateEditionRequest {
+            parent: table::INDEX.to_owned(),
+            edition_id: "first".to_owned(),
+            wait: Some(prost_types::Duration {
+                seconds: 300,
+                nanos: 0,
+            }),
+            ..Default::default()
+        };
+        let made = client.create_edition(request).await?.into_inner();
+        if made.state() != pb::edition::State::Published {
+            return Err(format!("the edition is {:?}", made.state()).into());
+        }
+        Ok(())
+    }
+}
+
+/// The live ranking with weights that no other number has.
+fn weighted(number: u64) -> pb::ListRankingResultsRequest {
+    let node = indicator(usize::try_from(number).unwrap_or(0) % INDICATORS);
+    table::ranking(&[(&node, 1.5 + number as f64 / 1e6)])
+}
+
+fn what_if(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(weighted(ask.number));
+    pending(async move { client.list_ranking_results(request).await })
+}
+
+fn scorecard(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::GetScorecardRequest {
+        source: weighted(ask.number).source,
+        entity: entity(0),
+        ..Default::default()
+    });
+    pending(async move { client.get_scorecard(request).await })
+}
+
+fn edition(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::CreateEditionRequest {
+        parent: table::INDEX.to_owned(),
+        edition_id: format!("tried-{}", ask.number),
+        validate_only: true,
+        ..Default::default()
+    });
+    pending(async move { client.create_edition(request).await })
+}
+
+fn verify(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::VerifyEditionRequest {
+        name: EDITION.to_owned(),
+    });
+    pending(async move { client.verify_edition(request).await })
+}
+
+fn search(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::ListObservationsRequest {
+        parent: table::DATASET.to_owned(),
+        filter: format!("period = \"2023\" AND entity = \"{}\"", entity(0)),
+        ..Default::default()
+    });
+    pending(async move { client.list_observations(request).await })
+}
+
+/// A window of chunks that is only tried, so that every call finds the same.
+fn import(mut client: Client, ask: Ask) -> Pending {
+    let start = ImportStart {
+        parent: table::DATASET.to_owned(),
+        import_id: format!("00000000-0000-4000-8000-{:012x}", ask.number),
+        validate_only: true,
+        ..Default::default()
+    };
+    let chunks = (1..=WINDOW as i64).map(|sequence| {
+        let rows = (0..MAX_ROWS).map(|row| {
+            let entity = entity(row % 100);
+            wire::observation("i0", &entity, &(1900 + row / 100).to_string(), row as f64)
+        });
+        Frame::Chunk(pb::ImportChunk {
+            sequence,
+            observations: rows.collect(),
+        })
+    });
+    let frames: Vec<_> = std::iter::once(Frame::Start(start))
+        .chain(chunks)
+        .chain([Frame::Finish(ImportFinish {
+            total_chunks: WINDOW as i64,
+        })])
+        .map(|frame| pb::ImportObservationsRequest { frame: Some(frame) })
+        .collect();
+    let request = ask.request(tokio_stream::iter(frames));
+    Box::pin(async move {
+        let mut answers = client.import_observations(request).await?.into_inner();
+        while answers.message().await?.is_some() {}
+        Ok(())
+    })
+}
