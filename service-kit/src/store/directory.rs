@@ -172,8 +172,9 @@ impl Directory {
         }
     }
 
-    /// Makes the directory a store. Everything else must be in place and durable.
+    /// Makes the directory a store. Everything in it must be in place and durable.
     pub(super) fn write_format(&self, lineage: &Lineage) -> Result<(), StoreError> {
+        disk::sync_name(&self.root)?;
         disk::write_atomically(&self.format(), render(lineage).as_bytes())
     }
 

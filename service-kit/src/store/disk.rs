@@ -100,12 +100,34 @@ fn sync_parent(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Creates a directory and those above it, durably, where they are absent.
+/// Makes the name of a directory durable: a process that created it may have been killed before it
+/// came to that. Where the directory above cannot be opened, somebody else created this one.
+pub(super) fn sync_name(dir: &Path) -> Result<(), StoreError> {
+    match sync_parent(dir) {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+/// Creates a directory and those above it, durably, where they are absent. From above, each durable
+/// before there is one in it: after a kill only the last one may have a name that is not.
 pub(super) fn create_dir(dir: &Path) -> Result<(), StoreError> {
     let absent = absent(dir);
-    fs::create_dir_all(dir)
-        .map_err(|error| StoreError::io(format!("create directory {}", name(dir)), error))?;
-    absent.into_iter().try_for_each(sync_parent)
+    if let Some(there) = absent.last().and_then(|first| first.parent()) {
+        sync_name(there)?;
+    }
+    for level in absent.into_iter().rev() {
+        match fs::create_dir(level) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                let action = format!("create directory {}", name(level));
+                return Err(StoreError::io(action, error));
+            }
+            _ => sync_parent(level)?,
+        }
+    }
+    Ok(())
 }
 
 /// The directory and those above it that are not there.
