@@ -20,12 +20,13 @@ use almanac_proto::forecast::DESCRIPTORS;
 pub use almanac_service_kit::run::Config;
 use almanac_service_kit::{
     import::Imports,
-    jobs::Jobs,
     run::Program,
     server::{self, ServeError, Settings},
     slot::StoreSlot,
 };
 use tokio::net::TcpListener;
+
+use grpc::Desk;
 
 pub mod convert;
 pub mod domain;
@@ -54,9 +55,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let slot = Arc::new(StoreSlot::default());
-    let jobs = Jobs::default();
+    let desk = Desk::new(config.snapshot_bytes);
     let imports = Imports::default();
-    let routes = grpc::routes(Arc::clone(&slot), jobs.clone(), imports.clone());
+    let routes = grpc::routes(Arc::clone(&slot), desk.clone(), imports.clone());
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,
@@ -67,14 +68,14 @@ pub async fn serve(
         compute: config.compute,
         limits: config.limits,
     };
-    let ending = jobs.clone();
+    let ending = desk.jobs.clone();
     let shutdown = async move {
         shutdown.await;
         ending.shut_down();
         imports.shut_down();
     };
     let start = async |store| {
-        let resumed = grpc::jobs::resume(&store, &jobs).await;
+        let resumed = grpc::jobs::resume(&store, &desk).await;
         resumed.map_err(|fault| fault.message().to_owned())
     };
     server::serve(settings, listener, shutdown, slot, routes, start).await

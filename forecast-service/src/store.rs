@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod forecasts;
+pub mod points;
 
 pub use forecasts::{FORECASTS, Forecast, ForecastState};
 

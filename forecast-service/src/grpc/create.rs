@@ -1,13 +1,13 @@
 //! CreateForecast and CancelForecast.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use almanac_proto::forecast::v1::{self as pb, ErrorReason};
 use almanac_service_kit::{
     compute::compute,
     consistency,
     fault::{Fault, Violations, check_digest},
-    jobs::{DEFAULT_WAIT, Jobs, wait},
+    jobs::{DEFAULT_WAIT, wait},
     name,
     resource::{Stored, find, identify},
     store::{Read as _, Snapshot, Store, Transaction},
@@ -15,6 +15,7 @@ use almanac_service_kit::{
 };
 
 use super::{
+    Desk,
     forecasts::{Forecasts, current, put},
     inputs::Inputs,
     jobs::{self, Target},
@@ -26,6 +27,7 @@ use crate::{
     store::{
         FORECASTS, Forecast, ForecastState, MarketView,
         forecasts::{Plan, UNFINISHED},
+        points::PointColumns,
     },
 };
 
@@ -49,7 +51,7 @@ struct Preview {
 /// ABORTED (RESULT_DIGEST_MISMATCH).
 pub async fn create(
     store: &Store,
-    jobs: &Jobs,
+    desk: &Desk,
     request: pb::CreateForecastRequest,
 ) -> Result<pb::Forecast, Fault> {
     let [market] = name::parse("parent", &request.parent, convert::MARKET)?;
@@ -69,7 +71,7 @@ pub async fn create(
         forecast: request.forecast_id.clone(),
     };
     if intent.begin::<pb::Forecast>(store)?.is_some() {
-        return settle(store, jobs, &target, wait).await;
+        return settle(store, desk, &target, wait).await;
     }
     let read = consistency::snapshot(store, request.consistency.as_ref()).await?;
     let data_revision = store.token(read.revision());
@@ -78,6 +80,7 @@ pub async fn create(
     // One that exists is answered by the transaction: the same request again, or refused.
     let full = !exists && (validate_only || !expected.is_empty());
     let preview = preview(
+        Arc::clone(&desk.points),
         read,
         target.market.clone(),
         request,
@@ -102,23 +105,24 @@ pub async fn create(
             ..answer
         });
     }
-    settle(store, jobs, &target, wait).await
+    settle(store, desk, &target, wait).await
 }
 
 /// Sees to it that the forecast is being made, and waits for that.
 async fn settle(
     store: &Store,
-    jobs: &Jobs,
+    desk: &Desk,
     target: &Target,
     wait: Duration,
 ) -> Result<pb::Forecast, Fault> {
-    jobs::start(store, jobs, target);
-    jobs.wait(&target.name(), wait).await;
+    jobs::start(store, desk, target);
+    desk.jobs.wait(&target.name(), wait).await;
     current(store, &target.parents(), &target.forecast)
 }
 
 /// Checks the request against the data; computes the result where `full`.
 async fn preview(
+    points: PointColumns,
     read: Snapshot,
     market: String,
     request: pb::CreateForecastRequest,
@@ -149,7 +153,7 @@ async fn preview(
             });
         }
         check_method(&plan, frequency)?;
-        let inputs = Inputs::gather(&read, &market, &plan, caller)?;
+        let inputs = Inputs::gather(&points, &read, &market, &plan, caller)?;
         let digests = match full {
             true => {
                 let outlook = Outlook::compute(&inputs, caller)?;
@@ -213,7 +217,7 @@ fn insert(
 /// INVALID_ARGUMENT for a malformed name, NOT_FOUND.
 pub async fn cancel(
     store: &Store,
-    jobs: &Jobs,
+    desk: &Desk,
     request: pb::CancelForecastRequest,
 ) -> Result<pb::Forecast, Fault> {
     let (parents, id) = identify::<Forecasts>("name", &request.name)?;
@@ -221,7 +225,7 @@ pub async fn cancel(
     violations.request_id(&request.request_id);
     violations.finish()?;
     find::<Forecasts>(&store.latest(), &parents, &id)?;
-    jobs.cancel(&request.name);
-    jobs.wait(&request.name, DEFAULT_WAIT).await;
+    desk.jobs.cancel(&request.name);
+    desk.jobs.wait(&request.name, DEFAULT_WAIT).await;
     current(store, &parents, &id)
 }

@@ -1,6 +1,6 @@
 //! SummarizeGrowth.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use almanac_proto::{
     common::v1::ErrorReason as Common,
@@ -21,6 +21,7 @@ use almanac_service_kit::{
 };
 
 use super::{
+    Desk,
     forecasts::{Forecasts, not_published},
     inputs::Inputs,
     outlook,
@@ -31,7 +32,7 @@ use crate::{
     convert::{self, period::period},
     domain::hierarchy::{Hierarchy, Series, SeriesKey},
     error::{OrFault as _, stopped},
-    store::{MarketView, forecasts::VALUES},
+    store::{MarketView, forecasts::VALUES, points::PointColumns},
 };
 
 /// Most series that a request may name.
@@ -81,6 +82,7 @@ enum Origin {
 /// (FORECAST_NOT_PUBLISHED).
 pub async fn summarize(
     store: &Store,
+    desk: &Desk,
     mut request: pb::SummarizeGrowthRequest,
 ) -> Result<pb::SummarizeGrowthResponse, Fault> {
     let size = std::mem::take(&mut request.page_size);
@@ -102,9 +104,10 @@ pub async fn summarize(
     };
     let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
     let revision = store.token(read.revision());
+    let points = Arc::clone(&desk.points);
     compute(move |caller| {
         let span = match origin {
-            Origin::Market(id) => of_market(&read, &id, &request, caller)?,
+            Origin::Market(id) => of_market(&points, &read, &id, &request, caller)?,
             Origin::Forecast(parents, id) => of_forecast(&read, (&parents, &id), &request, caller)?,
         };
         let unknown = match &request.source {
@@ -159,6 +162,7 @@ fn span(
 }
 
 fn of_market(
+    points: &PointColumns,
     read: &Snapshot,
     id: &str,
     request: &pb::SummarizeGrowthRequest,
@@ -166,7 +170,13 @@ fn of_market(
 ) -> Result<Span, Fault> {
     let market = MarketView::load(read, id)?;
     let (from, to) = span(request, market.body.frequency)?;
-    let panel = Panel::load(read, &market, (from.ordinal(), to.ordinal()), control)?;
+    let panel = Panel::load(
+        points,
+        read,
+        &market,
+        (from.ordinal(), to.ordinal()),
+        control,
+    )?;
     let at = |period: Period| -> Vec<Option<f64>> {
         let leaves = 0..market.hierarchy.leaf_count();
         leaves

@@ -15,6 +15,7 @@ use crate::{
     store::{
         MarketView,
         forecasts::{FixedInputs, HISTORIES, History, INPUTS, Plan},
+        points::PointColumns,
     },
 };
 
@@ -38,6 +39,7 @@ impl Inputs {
     /// # Errors
     /// FAILED_PRECONDITION (NO_POINTS, SERIES_STALE), INVALID_ARGUMENT for what is too large.
     pub fn gather(
+        points: &PointColumns,
         read: &Snapshot,
         market: &MarketView,
         plan: &Plan,
@@ -45,7 +47,7 @@ impl Inputs {
     ) -> Result<Self, Fault> {
         check_size(&market.hierarchy, plan)?;
         let end = plan.last_period.map_or(i64::MAX, Period::ordinal);
-        let panel = Panel::load(read, market, (i64::MIN, end), control)?;
+        let panel = Panel::load(points, read, market, (i64::MIN, end), control)?;
         let last = cut_off(&panel, market, plan)?;
         let ahead = i64::from(plan.horizon);
         if last.offset(ahead).is_none() {

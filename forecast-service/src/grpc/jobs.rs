@@ -7,7 +7,7 @@ use almanac_proto::forecast::v1::ErrorReason;
 use almanac_service_kit::{
     compute::compute,
     fault::{Fault, check_digest},
-    jobs::{Job, Jobs},
+    jobs::Job,
     name::join,
     plain::control::Control as _,
     resource::{Kind as _, find},
@@ -17,6 +17,7 @@ use almanac_service_kit::{
 use tonic::Code;
 
 use super::{
+    Desk,
     forecasts::Forecasts,
     inputs::Inputs,
     outlook::{ENGINE_VERSION, Outlook},
@@ -26,6 +27,7 @@ use crate::{
     store::{
         FORECASTS, ForecastState, MarketView,
         forecasts::{HISTORIES, History, INPUTS, Outcome, SeriesValues, UNFINISHED, VALUES},
+        points::PointColumns,
     },
 };
 
@@ -67,7 +69,7 @@ impl Target {
 ///
 /// # Errors
 /// A fault of the store.
-pub async fn resume(store: &Store, jobs: &Jobs) -> Result<(), Fault> {
+pub async fn resume(store: &Store, desk: &Desk) -> Result<(), Fault> {
     let read = store.latest();
     let targets = compute(move |_| {
         let rows = read.scan(&UNFINISHED, &());
@@ -83,16 +85,17 @@ pub async fn resume(store: &Store, jobs: &Jobs) -> Result<(), Fault> {
     .await?;
     for target in targets {
         tracing::info!(forecast = target.name(), "resuming");
-        start(store, jobs, &target);
+        start(store, desk, &target);
     }
     Ok(())
 }
 
 /// Starts the job of a forecast, unless it runs or the forecast is final.
-pub fn start(store: &Store, jobs: &Jobs, target: &Target) {
+pub fn start(store: &Store, desk: &Desk, target: &Target) {
     let (store, target) = (store.clone(), target.clone());
-    jobs.start(&target.name(), move |job| async move {
-        if let Err(fault) = publish(&store, &target, &job).await {
+    let points = Arc::clone(&desk.points);
+    desk.jobs.start(&target.name(), move |job| async move {
+        if let Err(fault) = publish(&store, points, &target, &job).await {
             let (forecast, error) = (target.name(), fault.message());
             tracing::error!(forecast, error, "not published");
         }
@@ -100,7 +103,12 @@ pub fn start(store: &Store, jobs: &Jobs, target: &Target) {
 }
 
 /// Computes the forecast and writes it, or why it failed.
-async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), Fault> {
+async fn publish(
+    store: &Store,
+    points: PointColumns,
+    target: &Target,
+    job: &Arc<Job>,
+) -> Result<(), Fault> {
     let found = find::<Forecasts>(&store.latest(), &target.parents(), &target.forecast)?;
     let (uid, body) = (found.value.uid, found.value.body);
     if body.state != ForecastState::Creating {
@@ -111,7 +119,7 @@ async fn publish(store: &Store, target: &Target, job: &Arc<Job>) -> Result<(), F
     let market = target.market.clone();
     let computed = job.compute(move |job| {
         let market = MarketView::load(&read, &market)?;
-        let inputs = Inputs::gather(&read, &market, &body.plan, job)?;
+        let inputs = Inputs::gather(&points, &read, &market, &body.plan, job)?;
         let outlook = Outlook::compute(&inputs, job)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,

@@ -1,6 +1,6 @@
 //! ListPoints: what is stored, and the sums over it.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use almanac_proto::forecast::v1::{self as pb, ErrorReason};
 use almanac_service_kit::{
@@ -16,7 +16,7 @@ use almanac_service_kit::{
     store::{Read as _, Snapshot, Store, Versioned},
 };
 
-use super::{panel::Panel, points::render};
+use super::{Desk, panel::Panel, points::render};
 use crate::{
     convert::{
         self,
@@ -25,7 +25,7 @@ use crate::{
     },
     domain::hierarchy::{Hierarchy, Series, SeriesKey},
     error::{OrFault as _, stopped},
-    store::{MarketView, POINTS, Point, coordinate},
+    store::{MarketView, POINTS, Point, coordinate, points::PointColumns},
 };
 
 /// Most series, those with inner members included, of a market whose sums are listed.
@@ -40,6 +40,7 @@ type Place = (String, i64, bool);
 struct Query<'a> {
     store: &'a Store,
     read: &'a Snapshot,
+    points: &'a PointColumns,
     market: &'a MarketView,
     filter: SeriesFilter,
     from: i64,
@@ -55,6 +56,7 @@ struct Query<'a> {
 /// INVALID_ARGUMENT with every violation, NOT_FOUND for the market.
 pub async fn list_points(
     store: &Store,
+    desk: &Desk,
     mut request: pb::ListPointsRequest,
 ) -> Result<pb::ListPointsResponse, Fault> {
     let size = std::mem::take(&mut request.page_size);
@@ -62,13 +64,14 @@ pub async fn list_points(
     let page = Page::open("ListPoints", &request, size, &token)?;
     let [id] = name::parse("parent", &request.parent, convert::MARKET)?;
     let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
-    let store = store.clone();
+    let (store, points) = (store.clone(), Arc::clone(&desk.points));
     compute(move |caller| {
         let market = MarketView::load(&read, &id)?;
         let (from, to) = span(&request, market.body.frequency)?;
         let query = Query {
             store: &store,
             read: &read,
+            points: &points,
             filter: SeriesFilter::parse(&request.filter, &market.hierarchy, true)?,
             market: &market,
             from,
@@ -180,7 +183,13 @@ fn wire(
 fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Point)>, Fault> {
     let hierarchy = &query.market.hierarchy;
     check_size(hierarchy)?;
-    let panel = Panel::load(query.read, query.market, (query.from, query.to), control)?;
+    let panel = Panel::load(
+        query.points,
+        query.read,
+        query.market,
+        (query.from, query.to),
+        control,
+    )?;
     let mut found = Vec::new();
     for (coordinate, series) in remaining(query, control)? {
         control.check().map_err(stopped)?;

@@ -7,6 +7,7 @@ use almanac_proto::forecast::v1::{
     forecast_service_server::{ForecastService, ForecastServiceServer},
 };
 use almanac_service_kit::{
+    columns::Columns,
     fault::Fault,
     import::{self, Answers, Imports},
     jobs::Jobs,
@@ -16,7 +17,7 @@ use almanac_service_kit::{
 };
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-use crate::{domain::hierarchy::Hierarchy, error::DOMAIN};
+use crate::{domain::hierarchy::Hierarchy, error::DOMAIN, store::points::PointColumns};
 
 pub mod create;
 pub mod figures;
@@ -35,10 +36,10 @@ pub mod verify;
 
 /// The service's own routes; the kit adds health and reflection.
 #[must_use]
-pub fn routes(slot: Arc<StoreSlot>, jobs: Jobs, imports: Imports) -> Routes {
+pub fn routes(slot: Arc<StoreSlot>, desk: Desk, imports: Imports) -> Routes {
     let service = ForecastServiceServer::new(Api {
         slot,
-        jobs,
+        desk,
         imports,
     });
     Routes::new(service.max_decoding_message_size(MAX_MESSAGE_BYTES))
@@ -52,11 +53,31 @@ pub fn series_count(hierarchy: &Hierarchy) -> Option<usize> {
     members.into_iter().try_fold(1_usize, usize::checked_mul)
 }
 
+/// What methods that compute share, beside the store.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// Forecasts that are being created.
+    pub jobs: Jobs,
+    /// Markets as computations read them.
+    pub points: PointColumns,
+}
+
+impl Desk {
+    /// One that keeps at most `snapshot_bytes` decoded.
+    #[must_use]
+    pub fn new(snapshot_bytes: usize) -> Self {
+        Self {
+            jobs: Jobs::default(),
+            points: Arc::new(Columns::new(snapshot_bytes)),
+        }
+    }
+}
+
 /// The service as the transport calls it.
 #[derive(Debug)]
 struct Api {
     slot: Arc<StoreSlot>,
-    jobs: Jobs,
+    desk: Desk,
     imports: Imports,
 }
 
@@ -73,11 +94,11 @@ fn answer<T>(outcome: Result<T, Fault>) -> Result<Response<T>, Status> {
 }
 
 /// Implements the service: each method hands its request to a function, with the store or, where
-/// it starts or stops jobs, with these as well.
+/// it computes from points or has to do with jobs, with the desk as well.
 macro_rules! service {
     (
         store { $($method:ident: $request:ident => $response:ty = $path:path;)+ }
-        jobs { $($job_method:ident: $job_request:ident => $job_response:ty = $job_path:path;)* }
+        desk { $($desk_method:ident: $desk_request:ident => $desk_response:ty = $desk_path:path;)* }
     ) => {
         #[tonic::async_trait]
         impl ForecastService for Api {
@@ -98,11 +119,11 @@ macro_rules! service {
             ) -> Result<Response<$response>, Status> {
                 answer($path(self.store()?, request.into_inner()).await)
             })+
-            $(async fn $job_method(
+            $(async fn $desk_method(
                 &self,
-                request: Request<pb::$job_request>,
-            ) -> Result<Response<$job_response>, Status> {
-                answer($job_path(self.store()?, &self.jobs, request.into_inner()).await)
+                request: Request<pb::$desk_request>,
+            ) -> Result<Response<$desk_response>, Status> {
+                answer($desk_path(self.store()?, &self.desk, request.into_inner()).await)
             })*
         }
     };
@@ -116,7 +137,6 @@ service! {
         update_market: UpdateMarketRequest => pb::Market = markets::update;
         delete_market: DeleteMarketRequest => () = markets::delete;
         write_points: WritePointsRequest => pb::WritePointsResponse = points::write_points;
-        list_points: ListPointsRequest => pb::ListPointsResponse = listing::list_points;
         list_point_versions: ListPointVersionsRequest => pb::ListPointVersionsResponse =
             points::versions;
         forecast_series: ForecastSeriesRequest => pb::ForecastSeriesResponse = series::forecast_series;
@@ -128,10 +148,11 @@ service! {
         verify_forecast: VerifyForecastRequest => pb::VerifyForecastResponse = verify::verify;
         solve_published_figures: SolvePublishedFiguresRequest =>
             pb::SolvePublishedFiguresResponse = figures::solve_figures;
+    }
+    desk {
+        list_points: ListPointsRequest => pb::ListPointsResponse = listing::list_points;
         summarize_growth: SummarizeGrowthRequest => pb::SummarizeGrowthResponse =
             growth::summarize;
-    }
-    jobs {
         create_forecast: CreateForecastRequest => pb::Forecast = create::create;
         cancel_forecast: CancelForecastRequest => pb::Forecast = create::cancel;
     }

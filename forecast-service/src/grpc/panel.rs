@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use almanac_proto::common::v1::ErrorReason;
-use almanac_service_kit::{fault::Fault, plain::control::Control, store::Read};
+use almanac_service_kit::{fault::Fault, plain::control::Control, store::Snapshot};
 
 use crate::{
     domain::hierarchy::{Hierarchy, Series},
-    error::{OrFault as _, stopped},
-    store::{MarketView, POINTS},
+    error::stopped,
+    store::{MarketView, points::PointColumns},
 };
 
-/// Most points that one computation reads.
-pub const MAX_PANEL_POINTS: usize = 5_000_000;
-/// How many records are read between two looks at the control.
+/// How many series are read between two looks at the control.
 const CHECK_EVERY: usize = 1024;
 
 /// Leaf values: by position of the leaf, then by ordinal of the period.
@@ -29,36 +26,29 @@ impl Panel {
     /// Reads the leaf values of a market between two ordinals, both included.
     ///
     /// # Errors
-    /// CANCELLED once nobody waits, INVALID_ARGUMENT (TOO_MANY_ITEMS) beyond
-    /// [`MAX_PANEL_POINTS`].
+    /// CANCELLED once nobody waits, INVALID_ARGUMENT (TOO_MANY_ITEMS) for a market of more than
+    /// [`MAX_VALUES`](crate::store::points::MAX_VALUES).
     pub fn load(
-        read: &impl Read,
+        points: &PointColumns,
+        read: &Snapshot,
         market: &MarketView,
         (from, to): (i64, i64),
         control: &dyn Control,
     ) -> Result<Self, Fault> {
         let mut panel = Self::default();
-        let mut last: Option<(String, Option<usize>)> = None;
-        for (row, item) in read.scan(&POINTS, &(market.uid,)).enumerate() {
+        let points = points.at(read, market.uid, control)?;
+        for (row, (coordinate, values)) in points.series().enumerate() {
             if row % CHECK_EVERY == 0 {
                 control.check().map_err(stopped)?;
             }
-            let ((_, coordinate, ordinal), version) = item.or_fault()?;
-            let leaf = match last.take() {
-                Some((of, leaf)) if of == coordinate => leaf,
-                _ => market.hierarchy.leaf_position(&market.series(&coordinate)?),
+            let Some(leaf) = market.hierarchy.leaf_position(&market.series(coordinate)?) else {
+                continue;
             };
-            last = Some((coordinate, leaf));
-            let value = version
-                .value
-                .value()
-                .filter(|_| (from..=to).contains(&ordinal));
-            if let (Some(leaf), Some(value)) = (leaf, value) {
-                panel.leaves.entry(leaf).or_default().insert(ordinal, value);
-                panel.points += 1;
-            }
-            if panel.points > MAX_PANEL_POINTS {
-                return Err(too_many());
+            let first = values.partition_point(|(ordinal, _)| *ordinal < from);
+            let end = values.partition_point(|(ordinal, _)| *ordinal <= to);
+            if let Some(values @ [_, ..]) = values.get(first..end) {
+                panel.points += values.len();
+                panel.leaves.insert(leaf, values.iter().copied().collect());
             }
         }
         Ok(panel)
@@ -89,11 +79,6 @@ impl Panel {
         }
         sums.unwrap_or_default()
     }
-}
-
-fn too_many() -> Fault {
-    let text = format!("the market holds more than {MAX_PANEL_POINTS} points");
-    Fault::field("parent", ErrorReason::TooManyItems, text)
 }
 
 #[cfg(test)]
