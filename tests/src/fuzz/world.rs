@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use almanac_proto::{forecast, ranking, ranking::v1::ranking_service_server::RankingServiceServer};
 use almanac_service_kit::{
     import::Imports,
-    jobs::Jobs,
     pool::{Pool, PoolSettings},
     slot::StoreSlot,
     store::{Store, StoreOptions},
 };
+use forecast_service::grpc::Desk;
 use prost::bytes::{Buf as _, BufMut as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::StreamExt as _;
@@ -60,7 +60,7 @@ impl World {
     /// The forecast service.
     pub(super) fn forecast() -> Outcome<Self> {
         let routes =
-            |slot| forecast_service::grpc::routes(slot, Jobs::default(), Imports::default());
+            |slot| forecast_service::grpc::routes(slot, Desk::new(1 << 20), Imports::default());
         let schema = Schema::read(forecast::DESCRIPTORS)?;
         Self::new("forecast", schema, routes, samples::forecast())
     }
