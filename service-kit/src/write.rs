@@ -119,6 +119,11 @@ pub fn store_fault(error: &StoreError) -> Fault {
             let text = "the store takes no writes at the moment; its log says why";
             Fault::new(Code::Unavailable, ErrorReason::StoreUnavailable, text)
         }
+        E::Engine(_) => {
+            tracing::error!(%error, "the index cannot be read");
+            let text = "the store cannot answer at the moment; its log says why";
+            Fault::new(Code::Unavailable, ErrorReason::StoreUnavailable, text)
+        }
         E::Corrupt { place, .. } => {
             tracing::error!(%error, "damaged data");
             corrupt(place)

@@ -73,6 +73,15 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// With less free space an engine may have failed for no other reason: it writes up to half of this
+/// at once.
+const LITTLE: u64 = 1 << 20;
+
+/// Whether the disk of a directory is as good as full. An engine does not always say why it failed.
+pub(super) fn little_left(disk: &dyn Disk, dir: &Path) -> bool {
+    disk.free(dir).is_ok_and(|free| free < LITTLE)
+}
+
 /// The file's name for messages: its last two parts, which is all that differs within a store.
 pub(super) fn name(path: &Path) -> String {
     let mut parts: Vec<_> = path

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::directory::Directory;
-use super::disk;
+use super::disk::{self, Disk};
 use super::engine::Engine;
 use super::entry::{self, Pair, SetHash};
 use super::error::StoreError;
@@ -45,12 +45,13 @@ impl Index {
     /// has to be rebuilt. The log is left as it is, so that nothing is lost if this fails.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when the index knows of commits that the log has lost.
+    /// [`StoreError::Corrupt`] when the index knows of commits that the log has lost;
+    /// [`StoreError::DiskFull`].
     pub(super) fn adopt(
         directory: &Directory,
         log_end: &High,
         trust: Trust,
-        cache_bytes: u64,
+        (disk, cache_bytes): (&dyn Disk, u64),
     ) -> Result<Option<Self>, StoreError> {
         let dir = directory.index();
         if log_end.tip.revision == Revision::ZERO && !dir.exists() {
@@ -65,7 +66,7 @@ impl Index {
         let engine = match SledEngine::open(&dir, cache_bytes) {
             Ok(engine) => Box::new(engine),
             Err(error) => {
-                rebuilding(&error.0);
+                rebuild(error.0, directory, disk)?;
                 return Ok(None);
             }
         };
@@ -84,18 +85,19 @@ impl Index {
     /// lacks, or a new one.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`], [`StoreError::Io`], [`StoreError::Engine`].
+    /// [`StoreError::Corrupt`], [`StoreError::DiskFull`], [`StoreError::Io`],
+    /// [`StoreError::Engine`].
     pub(super) fn complete(
         adopted: Option<Self>,
         directory: &Directory,
         log: &Log<'_>,
         high: &High,
-        cache_bytes: u64,
+        (disk, cache_bytes): (&dyn Disk, u64),
     ) -> Result<Box<dyn Engine>, StoreError> {
         if let Some(Self { engine, tip }) = adopted {
             match replay(&*engine, log, &tip, high) {
                 Ok(()) => return Ok(engine),
-                Err(StoreError::Engine(reason)) => rebuilding(&reason),
+                Err(StoreError::Engine(reason)) => rebuild(reason, directory, disk)?,
                 Err(error) => return Err(error),
             }
             close(engine);
@@ -108,6 +110,16 @@ impl Index {
         replay(&engine, log, &Tip::genesis(&log.incarnation), high)?;
         Ok(Box::new(engine))
     }
+}
+
+/// Lets an index be rebuilt that could not be written, but not for want of room: it would be gone,
+/// and a new one needs no less.
+fn rebuild(reason: String, directory: &Directory, disk: &dyn Disk) -> Result<(), StoreError> {
+    if disk::little_left(disk, &directory.root) {
+        return Err(StoreError::DiskFull { detail: reason });
+    }
+    rebuilding(&reason);
+    Ok(())
 }
 
 fn rebuilding(reason: &str) {

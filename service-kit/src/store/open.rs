@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::committer::Committer;
 use super::directory::Directory;
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::error::StoreError;
 use super::high::{self, Found, High, HighWriter};
 use super::index::{self, Index};
@@ -26,9 +26,6 @@ pub(super) struct Opened {
     pub(super) committer: Committer,
 }
 
-/// With less free space the engine may fail for no other reason: it writes up to this much at once.
-const LITTLE: u64 = 1 << 20;
-
 pub(super) fn open(
     root: &Path,
     options: StoreOptions,
@@ -36,7 +33,7 @@ pub(super) fn open(
 ) -> Result<Opened, StoreError> {
     open_as_it_is(root, options, disk).map_err(|error| match error {
         // The engine may have panicked, and then does not say why.
-        StoreError::Engine(detail) if disk.free(root).is_ok_and(|free| free < LITTLE) => {
+        StoreError::Engine(detail) if disk::little_left(&**disk, root) => {
             StoreError::DiskFull { detail }
         }
         error => error,
@@ -75,10 +72,11 @@ fn open_as_it_is(
         checked.map_err(|_| StoreError::Engine("the check of the log panicked".into()))??;
     // What could still refuse the log comes before anything is cut off it.
     let trust = inspected?.compare(&tail.end)?;
-    let adopted = Index::adopt(&directory, &tail.end, trust, options.cache_bytes)?;
+    let means = (&**disk, options.cache_bytes);
+    let adopted = Index::adopt(&directory, &tail.end, trust, means)?;
     let (log_writer, high_writer, high) =
         settle(&directory, incarnation, &found, &tail, &options, disk)?;
-    let engine = Index::complete(adopted, &directory, &log, &high, options.cache_bytes)?;
+    let engine = Index::complete(adopted, &directory, &log, &high, means)?;
 
     let space = Space::new(Arc::clone(disk), root.to_owned(), options.min_free_bytes)?;
     let shared = Arc::new(Shared::new(lineage, log_dir, engine, high));
@@ -109,7 +107,7 @@ fn open_as_it_is(
 fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreError> {
     let incarnation = uuid::Uuid::new_v4().into_bytes();
     directory.clear()?;
-    super::disk::create_dir(&directory.log())?;
+    disk::create_dir(&directory.log())?;
     LogWriter::create(&directory.log(), incarnation, &**disk)?;
     let high = High {
         tip: Tip::genesis(&incarnation),
@@ -119,7 +117,7 @@ fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreE
         },
     };
     HighWriter::open(&directory.high(), incarnation, &**disk, &high, false)?;
-    super::disk::sync_dir(&directory.root)?;
+    disk::sync_dir(&directory.root)?;
     let lineage = Lineage::new(incarnation);
     directory.write_format(&lineage)?;
     Ok(lineage)

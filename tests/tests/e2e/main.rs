@@ -15,6 +15,7 @@ mod bad_market;
 mod bad_queries;
 mod consistency;
 mod deadlines;
+mod disk_full;
 mod edition_life;
 mod exactly_once;
 mod forecast_life;
