@@ -128,6 +128,10 @@ impl Committer {
     }
 
     fn serve(&mut self, jobs: Vec<Box<dyn Job>>) {
+        if let Health::Failed { reason } = self.shared.health() {
+            // A reader may have met it first.
+            self.fail(reason);
+        }
         let mut group = self.begin_group();
         for job in jobs {
             if let Some(error) = &self.failed {
@@ -223,13 +227,13 @@ impl Committer {
                 self.space.refused(&full);
                 return Err(full);
             }
-            Err(NotAppended::Unknown(error)) => return Err(self.fail(&error)),
+            Err(NotAppended::Unknown(error)) => return Err(self.fail(error.to_string())),
         }
         self.space.took(bytes);
         self.unflushed += bytes;
         // From here on the commits are durable, whatever happens to their callers' answers.
         self.make_visible(tip, pairs)
-            .map_err(|error| self.fail(&error))
+            .map_err(|error| self.fail(error.to_string()))
     }
 
     fn make_visible(&mut self, tip: Tip, mut pairs: Vec<Pair>) -> Result<(), StoreError> {
@@ -251,7 +255,7 @@ impl Committer {
             return;
         }
         if let Err(error) = self.high.sync() {
-            self.fail(&error);
+            self.fail(error.to_string());
         }
         self.marked = Instant::now();
     }
@@ -269,17 +273,16 @@ impl Committer {
             .write_both(&high)
             .and_then(|()| self.shared.engine(|engine| engine.flush()));
         if let Err(error) = flushed {
-            self.fail(&error);
+            self.fail(error.to_string());
         }
     }
 
     /// From here on no write is taken: nobody knows what is on the disk. Gives the answer to those
     /// that are under way.
-    fn fail(&mut self, error: &StoreError) -> StoreError {
+    fn fail(&mut self, reason: String) -> StoreError {
         if let Some(failed) = &self.failed {
             return failed.clone();
         }
-        let reason = error.to_string();
         tracing::error!(%reason, "the store no longer accepts writes");
         self.shared.set_health(Health::Failed {
             reason: reason.clone(),

@@ -20,7 +20,8 @@ use super::time::{CommitTime, Revision};
 pub enum Health {
     /// Reads and writes are served.
     Serving,
-    /// A write could not be made durable: writes are refused, reads go on.
+    /// A write could not be made durable, or the index could not be read: writes are refused, and
+    /// reads go on as far as they can.
     Failed {
         /// The failure.
         reason: String,
@@ -105,14 +106,25 @@ impl Shared {
             .take()
     }
 
-    /// Calls the engine.
+    /// Calls the engine. One that fails, for want of room or because its files are damaged, is right
+    /// again after the next open only, so the store says that it has failed.
     pub(super) fn engine<T>(
         &self,
         call: impl FnOnce(&dyn Engine) -> Result<T, EngineError>,
     ) -> Result<T, StoreError> {
         let guard = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         let engine = guard.as_deref().ok_or(StoreError::Closed)?;
-        call(engine).map_err(|EngineError(text)| StoreError::Engine(text))
+        call(engine).map_err(|EngineError(text)| {
+            self.health.send_if_modified(|health| {
+                let serving = *health == Health::Serving;
+                if serving {
+                    let reason = format!("storage engine: {text}");
+                    *health = Health::Failed { reason };
+                }
+                serving
+            });
+            StoreError::Engine(text)
+        })
     }
 
     /// Versions of one key, newest first, from `at` backwards; `false` from `visit` ends it.

@@ -49,47 +49,55 @@ impl<S: Subject> Trial<'_, S> {
             goal += STEP;
             self.disk.leave(least + left)?;
         }
-        let serving = self.look(&life).await?;
+        self.look(&life).await?;
         // Every fourth time it is killed on the full disk, and started on it.
-        let life = if number % 4 == 3 {
+        let killed = number % 4 == 3;
+        let life = if killed {
             self.report.said(&life.kill()?);
             self.start_full().await?
         } else {
             Some(life)
         };
         self.disk.leave(least + ROOM)?;
-        let life = match life {
-            Some(life) if serving => life,
-            Some(life) => {
-                self.report.stopped += 1;
-                let ended = life.end(Signal::TERM)?;
-                self.report.said(&ended.said);
-                self.start().await?
-            }
-            None => self.start().await?,
-        };
-        for sent in writers.end().await? {
+        let sent = writers.end().await?;
+        let life = self.after(life, killed).await?;
+        for sent in sent {
             self.serial = self.serial.max(sent.write.serial);
             self.settle(&life, sent).await?;
-        }
-        if serving && self.look(&life).await? {
-            self.report.recovered += 1;
         }
         Ok(life)
     }
 
-    /// Looks at a service whose disk is full: whether it is SERVING, and that it answers reads then.
-    async fn look(&mut self, life: &Life) -> Outcome<bool> {
-        let request = HealthCheckRequest {
-            service: S::Service::PROGRAM.service.to_owned(),
+    /// The service as it goes on once there is room: by itself unless it says NOT_SERVING.
+    async fn after(&mut self, life: Option<Life>, killed: bool) -> Outcome<Life> {
+        let Some(life) = life else {
+            return self.start().await;
         };
-        let mut health = HealthClient::new(life.channel.clone());
-        let answer = health.check(request).await?.into_inner();
-        let serving = answer.status() == ServingStatus::Serving;
-        if serving && let Some(write) = self.held.last() {
-            self.subject.found(life.channel.clone(), *write).await?;
+        if self.look(&life).await? {
+            self.report.recovered += u64::from(!killed);
+            return Ok(life);
         }
-        Ok(serving)
+        self.report.stopped += 1;
+        let ended = life.end(Signal::TERM)?;
+        self.report.said(&ended.said);
+        self.start().await
+    }
+
+    /// Whether a service is SERVING; then it has to answer a read, full or not.
+    async fn look(&mut self, life: &Life) -> Outcome<bool> {
+        if !serving::<S>(life).await? {
+            return Ok(false);
+        }
+        if let Some(write) = self.held.last()
+            && let Err(error) = self.subject.found(life.channel.clone(), *write).await
+        {
+            // It may have failed just now, and has to say so.
+            if serving::<S>(life).await? {
+                self.report.unclear("a read failed while SERVING", &error);
+            }
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     pub(super) async fn start(&mut self) -> Outcome<Life> {
@@ -165,6 +173,15 @@ impl<S: Subject> Trial<'_, S> {
             self.subject.bulk(life.channel.clone(), number).await?;
         }
     }
+}
+
+async fn serving<S: Subject>(life: &Life) -> Outcome<bool> {
+    let request = HealthCheckRequest {
+        service: S::Service::PROGRAM.service.to_owned(),
+    };
+    let mut health = HealthClient::new(life.channel.clone());
+    let answer = health.check(request).await?.into_inner();
+    Ok(answer.status() == ServingStatus::Serving)
 }
 
 fn expect_success(what: &str, status: ExitStatus, said: &str) -> Outcome<()> {

@@ -202,26 +202,36 @@ async fn a_refused_group_is_refused_as_a_whole() {
     put(&store, 0).await.unwrap();
     // What is queued while the committer is busy becomes one group.
     let (go, wait) = mpsc::channel::<()>();
-    let busy = store.transact(move |_| wait.recv());
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let busy = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let busy = store.transact(move |_| {
+                begin.send(()).unwrap();
+                wait.recv()
+            });
+            busy.await.unwrap()
+        }
+    });
+    begun.await.unwrap();
     let count = |tx: &mut Transaction<'_>| tx.scan(&CITIES, &()).count();
     let before = store.transact(move |tx| Ok::<_, StoreError>(count(tx)));
     let after = store.transact(move |tx| Ok::<_, StoreError>(count(tx)));
     let aborted = store.transact(move |tx| Err::<(), _>(count(tx)));
     let uid = store.transact(|tx| Ok::<_, StoreError>(tx.allocate_uid()));
-    let full_disk = Arc::clone(&disk);
-    let (_, before, written, after, aborted, uid, ()) = tokio::join!(
+    let (before, written, after, aborted, uid, ()) = tokio::join!(
         biased;
-        busy,
         before,
         put(&store, 1),
         after,
         aborted,
         uid,
-        async move {
-            full_disk.left.store(1, Ordering::SeqCst);
+        async {
+            disk.left.store(1, Ordering::SeqCst);
             go.send(()).unwrap();
         },
     );
+    busy.await.unwrap();
     assert_eq!(before.unwrap().value, 2);
     assert!(full(&written) && full(&after) && full(&uid));
     // It was about to answer with what is not there.
