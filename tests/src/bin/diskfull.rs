@@ -27,8 +27,9 @@ Mounts a tmpfs in the directory for temporary files, and ends with code 2 where 
 /// Exit code where no disk can be mounted.
 const EXIT_FORBIDDEN: u8 = 2;
 
-/// Size of the disk: two segments of the log and their index, and room.
-const DISK_MIB: u64 = 1024;
+/// Size of the disk: room for a few segments of the log, and for their index to be rebuilt, which
+/// makes it several times as large as the log.
+const DISK_MIB: u64 = 2048;
 
 /// One in so many points has a `min-free-mib`; the others meet a disk that is truly full.
 const GUARDED: u64 = 4;

@@ -74,7 +74,12 @@ impl SmallDisk {
         take(&mut filler, free - bytes)
     }
 
-    pub(super) fn free(&self) -> io::Result<u64> {
+    /// Gives back all of it.
+    pub(super) fn make_room(&self) -> io::Result<()> {
+        self.leave(u64::MAX)
+    }
+
+    fn free(&self) -> io::Result<u64> {
         let found = rustix::fs::statvfs(&self.path)?;
         Ok(found.f_bavail * found.f_frsize)
     }

@@ -22,8 +22,6 @@ const LEFT: u64 = MIB;
 const STEP: u64 = 50;
 /// The disk counts as full after so many refusals.
 const REFUSALS: u64 = 12;
-/// What is free when there is room.
-const ROOM: u64 = 256 * MIB;
 /// The size from which a segment of the log is ended.
 const SEGMENT: u64 = 64 * MIB;
 /// Exit code of a service whose disk is full.
@@ -58,7 +56,7 @@ impl<S: Subject> Trial<'_, S> {
         } else {
             Some(life)
         };
-        self.disk.leave(least + ROOM)?;
+        self.disk.make_room()?;
         let sent = writers.end().await?;
         let life = self.after(life, killed).await?;
         for sent in sent {
@@ -157,7 +155,7 @@ impl<S: Subject> Trial<'_, S> {
 
     /// Writes until the last segment of the log is to be ended by the next commit.
     async fn fill_segment(&mut self, life: &Life) -> Outcome<()> {
-        self.disk.leave(2 * ROOM)?;
+        self.disk.make_room()?;
         let log = self.disk.store().join("log");
         loop {
             let last = std::fs::read_dir(&log)?
