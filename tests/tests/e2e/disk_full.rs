@@ -13,9 +13,7 @@ use tempfile::TempDir;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::{
-    edition_request, entity_request, live_request, refused, small, write,
-};
+use crate::support::{edition_request, entity_request, live_request, refused, small, write};
 
 const ID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3302";
 
@@ -58,7 +56,10 @@ async fn writes_are_refused_and_all_else_goes_on() {
     serving(service.channel(), Ranking::PROGRAM.service)
         .await
         .unwrap();
-    full(client.create_entity(entity_request("pisa", "europe")).await, &dir);
+    full(
+        client.create_entity(entity_request("pisa", "europe")).await,
+        &dir,
+    );
     let figure = wire::observation("air", "oslo", "2023", 1.0);
     full(client.write_observations(write(vec![figure])).await, &dir);
     full(client.create_edition(edition_request("first")).await, &dir);
