@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use almanac_service_kit::{fault::Fault, plain::control::Control};
+use almanac_service_kit::{
+    fault::Fault,
+    plain::control::{Control, Stopped},
+};
 
 use crate::{
     domain::{
@@ -95,9 +98,9 @@ pub fn compute_knowing(
             ages: Some(&figures.ages),
         })
         .collect();
-    let input_digest = input_digest(&framework, methodology, &entities, &cells)
+    let input_digest = input_digest(&framework, methodology, &entities, &cells, control)
         .map_err(|e| error::pipeline(&e))?;
-    let result_digest = result_digest(&framework, &entities, &ranking)
+    let result_digest = result_digest(&framework, &entities, &ranking, control)?
         .ok_or_else(|| Fault::internal(&"a ranking of every node lacks one"))?;
     Ok(Computed {
         framework,
@@ -110,15 +113,18 @@ pub fn compute_knowing(
 
 impl Computed {
     /// Scores and ranks at every node as they are stored.
-    #[must_use]
-    pub fn results(&self) -> Vec<EditionResult> {
+    ///
+    /// # Errors
+    /// [`Stopped`] once nobody waits.
+    pub fn results(&self, control: &dyn Control) -> Result<Vec<EditionResult>, Stopped> {
         let stored = |node: Option<&NodeRanking>| {
+            control.check()?;
             let Some(NodeRanking { scores, ranks }) = node else {
-                return EditionResult {
+                return Ok(EditionResult {
                     scores: vec![],
                     ranks: vec![],
                     fractional: vec![],
-                };
+                });
             };
             let fractional = if ranks.is_fractional() {
                 (0..ranks.len())
@@ -127,11 +133,11 @@ impl Computed {
             } else {
                 Vec::new()
             };
-            EditionResult {
+            Ok(EditionResult {
                 scores: scores.to_options(),
                 ranks: ranks.to_options(),
                 fractional,
-            }
+            })
         };
         (0..self.framework.len())
             .map(|node| stored(self.ranking.node(node)))

@@ -166,8 +166,10 @@ impl Run {
             })
             .collect();
         (
-            input_digest(framework, methodology, entities, &cells).unwrap(),
-            result_digest(framework, entities, &self.ranking).unwrap(),
+            input_digest(framework, methodology, entities, &cells, &Unlimited).unwrap(),
+            result_digest(framework, entities, &self.ranking, &Unlimited)
+                .unwrap()
+                .unwrap(),
         )
     }
 

@@ -48,7 +48,13 @@ fn probe() -> Result<String, Box<dyn std::error::Error>> {
     for methodology in methodologies() {
         let cells: Vec<LeafCells<'_>> = leaves.iter().map(leaf_cells).collect();
         let inputs: Vec<LeafInput<'_>> = cells.iter().map(|cell| cell.input).collect();
-        form.text(&input_digest(&framework, &methodology, &entities, &cells)?);
+        form.text(&input_digest(
+            &framework,
+            &methodology,
+            &entities,
+            &cells,
+            &Unlimited,
+        )?);
         let every = Extent::EveryNode;
         let ranking = run(
             &framework,
@@ -58,7 +64,7 @@ fn probe() -> Result<String, Box<dyn std::error::Error>> {
             every,
             &Unlimited,
         )?;
-        let digest = result_digest(&framework, &entities, &ranking);
+        let digest = result_digest(&framework, &entities, &ranking, &Unlimited)?;
         form.text(&digest.ok_or("a node is not kept")?);
         write_groups(&mut form, &framework, &methodology, &ranking);
         for row in (0..ENTITIES).step_by(64) {

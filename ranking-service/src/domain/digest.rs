@@ -40,7 +40,10 @@
 //!
 //! Cost: 18 bytes hashed for each cell of the input and for each score and rank of the result.
 
-use almanac_service_kit::plain::digest::Canonical;
+use almanac_service_kit::plain::{
+    control::{Control, Stopped},
+    digest::Canonical,
+};
 
 use super::entities::Entities;
 use super::framework::Framework;
@@ -81,6 +84,7 @@ pub fn input_digest(
     methodology: &Methodology,
     entities: &Entities,
     cells: &[LeafCells<'_>],
+    control: &dyn Control,
 ) -> Result<String, PipelineError> {
     let steps = methodology.resolve(framework)?;
     let inputs = assign(framework, entities, cells.iter().map(|leaf| &leaf.input))?;
@@ -102,6 +106,7 @@ pub fn input_digest(
     form.text("cells").sequence(cells.len());
     for &node in framework.by_id() {
         if let Some(index) = inputs[node] {
+            control.check()?;
             form.sequence(5).text(&framework.nodes()[node].id);
             write_cells(&mut form, entities, &cells[index]);
         }
@@ -110,17 +115,23 @@ pub fn input_digest(
 }
 
 /// Names scores and ranks of every node; `None` where the ranking does not hold every node.
-#[must_use]
+///
+/// # Errors
+/// [`Stopped`] once the result is no longer wanted.
 pub fn result_digest(
     framework: &Framework,
     entities: &Entities,
     ranking: &Ranking,
-) -> Option<String> {
+    control: &dyn Control,
+) -> Result<Option<String>, Stopped> {
     let mut form = Canonical::new(RESULT);
     write_entities(&mut form, entities);
     form.text("nodes").sequence(framework.len());
     for &node in framework.by_id() {
-        let result = ranking.node(node)?;
+        control.check()?;
+        let Some(result) = ranking.node(node) else {
+            return Ok(None);
+        };
         form.sequence(4).text(&framework.nodes()[node].id);
         form.sequence(entities.len());
         for row in entities.canonical() {
@@ -128,7 +139,7 @@ pub fn result_digest(
         }
         write_ranks(&mut form, entities, &result.ranks);
     }
-    Some(form.finish())
+    Ok(Some(form.finish()))
 }
 
 fn optional_text(form: &mut Canonical, text: Option<&str>) {

@@ -22,7 +22,7 @@ use crate::{
     error::DOMAIN,
     store::{
         DATASETS, EDITION_CELLS, EDITION_INPUTS, EDITION_RESULTS, EDITIONS, EditionOutcome,
-        EditionState, INDICES,
+        EditionResult, EditionState, INDICES,
         load::{Decoded, Inputs, Tried},
     },
 };
@@ -125,14 +125,18 @@ async fn publish(
             &expected,
             &computed.result_digest,
         )?;
-        Ok((inputs, computed))
+        let results = computed.results(job)?;
+        Ok((inputs, computed, results))
     });
     let computed = computed.await;
     let uid = found.value.uid;
     let at = target.clone();
     match computed {
-        Ok((inputs, computed)) => {
-            transact(store, move |tx| published(tx, &at, uid, &inputs, &computed)).await
+        Ok((inputs, computed, results)) => {
+            let write = move |tx: &mut Transaction<'_>| {
+                published(tx, &at, uid, &inputs, &computed, &results)
+            };
+            transact(store, write).await
         }
         Err(_) if job.is_cancelled() => {
             let text = "the creation was cancelled";
@@ -168,6 +172,7 @@ fn published(
     uid: u64,
     inputs: &Inputs,
     computed: &Computed,
+    results: &[EditionResult],
 ) -> Result<(), Fault> {
     tx.put(&EDITION_INPUTS, &uid, &inputs.fixed)
         .map_err(|e| store_fault(&e))?;
@@ -182,7 +187,6 @@ fn published(
         tx.put(&EDITION_CELLS, &key, cells)
             .map_err(|e| store_fault(&e))?;
     }
-    let results = computed.results();
     for (position, result) in results.iter().enumerate() {
         let key = (uid, number(position));
         tx.put(&EDITION_RESULTS, &key, result)

@@ -366,7 +366,7 @@ pub async fn verify(
         let inputs = load::edition(&read, found.uid, caller)?;
         let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes, caller)?;
         let computed = rank(&inputs, caller)?;
-        answer.stored_results_match = same_bits(&stored, &computed.results());
+        answer.stored_results_match = same_bits(&stored, &computed.results(caller)?);
         let matches = answer.stored_results_match
             && computed.input_digest == outcome.input_digest
             && computed.result_digest == outcome.result_digest;

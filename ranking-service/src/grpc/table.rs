@@ -167,7 +167,7 @@ impl Subject {
                 let (inputs, computed) = self.computed(control)?;
                 Ok(Table {
                     inputs,
-                    results: computed.results(),
+                    results: computed.results(control)?,
                     input_digest: computed.input_digest,
                     result_digest: computed.result_digest,
                     engine_version: ENGINE_VERSION,

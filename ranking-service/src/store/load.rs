@@ -206,6 +206,7 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
         return Err(Fault::internal(&"an edition lacks columns"));
     }
     let figures = leaves.iter().map(|(position, cells)| {
+        control.check()?;
         let node = fixed.nodes.get(*position);
         let node = node.ok_or_else(|| Fault::internal(&"a column of no node"))?;
         Figures::new(&cells.cells, fixed.plan.selection(&node.id)).map(Arc::new)

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     Finding, Plan, Tell,
-    machine::{busy_after, cpu_time},
+    machine::{After, after, cpu_time},
     work::{Ask, Long, Pending, caller, length},
 };
 use crate::{
@@ -47,7 +47,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
     };
     let calls = L::calls();
     let share = (plan.calls / 2).div_ceil(calls.len() * TOGETHER);
-    let mut busy: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    let mut busy: BTreeMap<&str, Vec<After>> = BTreeMap::new();
     for call in &calls {
         let length = length(call, &client, run.ask()).await?;
         let times = busy.entry(call.name).or_default();
@@ -58,7 +58,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
                 (call.begin)(client.clone(), other),
             ];
             if run.leave(process, pair, length).await? {
-                times.push(busy_after(process, Instant::now()).await?);
+                times.push(after(process, Instant::now()).await?);
             }
         }
         times.sort_unstable();
@@ -70,12 +70,20 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             length.as_secs_f64() * 1e3
         );
         let median = times.get(times.len() / 2).copied().unwrap_or_default();
-        tell(Finding::note(
-            &name,
-            format!("{:.1} ms", median.as_secs_f64() * 1e3),
-        ));
+        tell(Finding::time(&name, median.busy));
+        let used = times
+            .iter()
+            .map(|after| after.used)
+            .max()
+            .unwrap_or_default();
+        let name = format!("{program}, {}: processor time used, at most", call.name);
+        tell(Finding::time(&name, used));
         let name = format!("{program}, {}: busy at most", call.name);
-        tell(Finding::within(&name, times.last().copied(), LIMIT));
+        tell(Finding::within(
+            &name,
+            times.last().map(|after| after.busy),
+            LIMIT,
+        ));
     }
     let cancelled = busy.values().map(Vec::len).sum::<usize>() * TOGETHER;
     let name = format!("{}, calls cancelled in mid-computation", L::PROGRAM.name);
@@ -135,7 +143,7 @@ impl Run {
             return Err(format!("calls of {length:?} are too short; try a larger --size").into());
         }
         // What is left of them must not count for the next.
-        busy_after(process, Instant::now()).await?;
+        after(process, Instant::now()).await?;
         Ok(false)
     }
 }

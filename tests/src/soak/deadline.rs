@@ -7,7 +7,7 @@ use tonic::Code;
 
 use super::{
     Finding, Plan, Tell,
-    machine::busy_after,
+    machine::after,
     work::{Ask, Long, caller, length},
 };
 use crate::{
@@ -70,7 +70,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
                 wrong += 1;
             }
             late.push(end.saturating_sub(timeout));
-            busy.push(busy_after(process, begun + timeout).await?);
+            busy.push(after(process, begun + timeout).await?.busy);
         }
     }
     late.sort_unstable();
@@ -82,9 +82,9 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
         wrong,
         late.len() as u64,
     ));
-    tell(Finding::note(
+    tell(Finding::time(
         &format!("{program}, answer after the deadline, p50"),
-        format!("{:.1} ms", median.as_secs_f64() * 1e3),
+        median,
     ));
     tell(Finding::within(
         &format!("{program}, answer after the deadline, at most"),

@@ -22,6 +22,12 @@ impl Finding {
         }
     }
 
+    /// A time that explains others.
+    #[must_use]
+    pub fn time(name: &str, value: Duration) -> Self {
+        Self::note(name, milliseconds(value))
+    }
+
     /// A time that must not exceed another; one that nothing was measured for misses its goal.
     #[must_use]
     pub fn within(name: &str, value: Option<Duration>, most: Duration) -> Self {

@@ -36,9 +36,18 @@ pub(super) fn cpu_time(process: u32) -> Outcome<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// How long after `begin` a process went on computing: until the first look after which it used
-/// next to nothing more for the rest of the watch.
-pub(super) async fn busy_after(process: u32, begin: Instant) -> Outcome<Duration> {
+/// What a process did after a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct After {
+    /// How long it went on computing: until the first look after which it used next to nothing
+    /// more for the rest of the watch.
+    pub(super) busy: Duration,
+    /// The processor time it used from the first look on, of all its threads.
+    pub(super) used: Duration,
+}
+
+/// Watches what a process does after `begin`.
+pub(super) async fn after(process: u32, begin: Instant) -> Outcome<After> {
     let mut looks = Vec::new();
     let mut step = interval(STEP);
     step.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,10 +60,14 @@ pub(super) async fn busy_after(process: u32, begin: Instant) -> Outcome<Duration
         }
     }
     let last = looks.last().map_or(Duration::ZERO, |(_, used)| *used);
+    let first = looks.first().map_or(Duration::ZERO, |(_, used)| *used);
     let idle = looks
         .iter()
         .find(|(_, used)| last.saturating_sub(*used) <= IDLE);
-    Ok(idle.map_or(WATCH, |(at, _)| *at))
+    Ok(After {
+        busy: idle.map_or(WATCH, |(at, _)| *at),
+        used: last.saturating_sub(first),
+    })
 }
 
 /// The resident memory of a process, in MiB.

@@ -41,7 +41,7 @@ const CONNECTIONS: usize = 4;
 const GOODPUT: f64 = 90.0;
 /// A refusal must come so soon.
 const REFUSAL: Duration = Duration::from_millis(10);
-/// Most memory in MiB: twice what the service has before the overload would be 200 or so.
+/// Most memory in MiB.
 const MEMORY: f64 = 256.0;
 /// The mean of the last third of the time may be so much more than that of the third before it,
 /// in percent.
@@ -131,10 +131,7 @@ async fn beside<T>(
 
 fn findings(peak: f64, callers: usize, rate: f64, report: &Report, sizes: &[f64]) -> Vec<Finding> {
     let refused = |percent| report.percentile_of(Code::ResourceExhausted, percent);
-    let milliseconds = |time: Option<Duration>| {
-        let time = time.unwrap_or_default().as_secs_f64() * 1e3;
-        format!("{time:.1} ms")
-    };
+    let time = |name, time: Option<Duration>| Finding::time(name, time.unwrap_or_default());
     let answered = report.count(Code::Ok);
     let turned_away = report.count(Code::ResourceExhausted);
     let all = report.codes.values().sum::<u64>();
@@ -162,9 +159,9 @@ fn findings(peak: f64, callers: usize, rate: f64, report: &Report, sizes: &[f64]
             "%",
             GOODPUT,
         ),
-        Finding::note("answers, p50", milliseconds(report.percentile(50))),
-        Finding::note("answers, p99", milliseconds(report.percentile(99))),
-        Finding::note("refusals, p50", milliseconds(refused(50))),
+        time("answers, p50", report.percentile(50)),
+        time("answers, p99", report.percentile(99)),
+        time("refusals, p50", refused(50)),
         Finding::within("refusals, p99", refused(99), REFUSAL),
         Finding::within("refusals, at most", refused(100), REFUSAL),
         Finding::at_most("memory, at most", largest, "MiB", MEMORY),

@@ -188,10 +188,9 @@ impl Count {
             self.bad_ends,
             times,
         ));
-        let longest = self.longest_end.as_secs_f64() * 1e3;
-        tell(Finding::note(
+        tell(Finding::time(
             &format!("{program}, longest from the signal to the end"),
-            format!("{longest:.0} ms"),
+            self.longest_end,
         ));
         for fault in self.faults.iter().take(20) {
             tell(Finding::note(fault, ""));

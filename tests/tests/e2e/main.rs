@@ -13,6 +13,7 @@ mod bad_framework;
 mod bad_input;
 mod bad_market;
 mod bad_queries;
+mod cancelled;
 mod consistency;
 mod deadlines;
 mod disk_full;

@@ -84,8 +84,10 @@ fn digests(case: &Case) -> (String, String) {
         &Unlimited,
     );
     (
-        input_digest(&framework, &case.methodology, &entities, &cells).unwrap(),
-        result_digest(&framework, &entities, &ranking.unwrap()).unwrap(),
+        input_digest(&framework, &case.methodology, &entities, &cells, &Unlimited).unwrap(),
+        result_digest(&framework, &entities, &ranking.unwrap(), &Unlimited)
+            .unwrap()
+            .unwrap(),
     )
 }
 
@@ -266,6 +268,6 @@ fn what_does_not_fit_has_no_digest() {
     let framework = Framework::new(case().nodes).unwrap();
     let entities = Entities::new(vec!["p".to_owned()]).unwrap();
     let methodology = Methodology::default();
-    let refused = input_digest(&framework, &methodology, &entities, &[]);
+    let refused = input_digest(&framework, &methodology, &entities, &[], &Unlimited);
     assert!(matches!(refused, Err(PipelineError::Inputs(faults)) if faults.0.len() == 2));
 }

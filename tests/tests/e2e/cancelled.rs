@@ -1,0 +1,215 @@
+//! An edition and a forecast that are cancelled in the middle of their making: the caller sees how
+//! it ended, the thread that computed is free for the next, and a restart does not take it up again.
+
+use almanac_proto::{forecast::v1 as forecast_pb, ranking::v1 as pb};
+use almanac_service_kit::{pool::PoolSettings, run::Config};
+use almanac_tests::{
+    service::{Kind, Running},
+    wire,
+};
+use tempfile::TempDir;
+use tonic_types::{RpcStatusExt as _, Status};
+
+use crate::{
+    bad_market::{MARKET, market_request, points_request},
+    support::{
+        DATASET, Fresh, INDEX, edition_request, entity_request, index_request, small, write,
+    },
+};
+
+/// A service that makes one edition or forecast at a time.
+async fn one_at_a_time<K: Kind>() -> Fresh<K> {
+    let dir = TempDir::new().unwrap();
+    let mut config = Config::local(dir.path().to_owned());
+    config.compute = PoolSettings {
+        threads: 1,
+        queue: 0,
+    };
+    let service = Running::start_with(config).await.unwrap();
+    Fresh { service, dir }
+}
+
+/// So long a call waits for what takes far longer: it has begun by then.
+fn a_little() -> Option<prost_types::Duration> {
+    Some(prost_types::Duration {
+        seconds: 0,
+        nanos: 100_000_000,
+    })
+}
+
+#[track_caller]
+fn reason(error: Option<Status>) -> String {
+    let details = error.unwrap().get_error_details();
+    details.error_info().unwrap().reason.clone()
+}
+
+/// An index of very many nodes over the two indicators of the small data set.
+fn wide_index() -> pb::Index {
+    let mut nodes = vec![wire::inner("root", "")];
+    for number in 0..3000 {
+        let inner = format!("inner-{number}");
+        nodes.push(wire::inner(&inner, "root"));
+        nodes.push(pb::Node {
+            indicator: "transit".to_owned(),
+            ..wire::inner(&format!("leaf-{number}"), &inner)
+        });
+    }
+    pb::Index {
+        nodes,
+        methodology: Some(wire::methodology(wire::min_max(), "2023", 0)),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
+    use pb::edition::State;
+
+    let fresh = one_at_a_time::<almanac_tests::service::Ranking>().await;
+    let mut client = fresh.service.client();
+    small(&mut client).await;
+    let ids: Vec<String> = (0..1000).map(|number| format!("town-{number}")).collect();
+    let request = pb::BatchCreateEntitiesRequest {
+        parent: DATASET.to_owned(),
+        requests: ids.iter().map(|id| entity_request(id, "asia")).collect(),
+        ..Default::default()
+    };
+    client.batch_create_entities(request).await.unwrap();
+    let figures = ids.iter().enumerate();
+    let figures = figures.map(|(row, id)| {
+        let value = (row * 7919 % 1009) as f64;
+        wire::observation("transit", id, "2023", value)
+    });
+    client
+        .write_observations(write(figures.collect()))
+        .await
+        .unwrap();
+    client
+        .create_index(index_request("wide", wide_index()))
+        .await
+        .unwrap();
+
+    let long = pb::CreateEditionRequest {
+        parent: format!("{DATASET}/indices/wide"),
+        wait: a_little(),
+        ..edition_request("long")
+    };
+    let long = client.create_edition(long).await.unwrap().into_inner();
+    assert_eq!(long.state(), State::Creating);
+    let short = pb::CreateEditionRequest {
+        wait: a_little(),
+        ..edition_request("short")
+    };
+    let short = client.create_edition(short).await.unwrap().into_inner();
+    // There is one thread for editions, so the long one is being computed.
+    assert_eq!(short.state(), State::Creating);
+
+    let cancel = pb::CancelEditionRequest {
+        name: long.name.clone(),
+        ..Default::default()
+    };
+    let ended = client
+        .cancel_edition(cancel.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(ended.state(), State::Failed);
+    assert_eq!(reason(ended.error.clone()), "EDITION_CANCELLED");
+    let get = |name: &str| pb::GetEditionRequest {
+        name: name.to_owned(),
+        consistency: None,
+    };
+    let short = loop {
+        let found = client.get_edition(get(&short.name)).await.unwrap();
+        let found = found.into_inner();
+        if found.state() != State::Creating {
+            break found;
+        }
+    };
+    assert_eq!(short.state(), State::Published);
+    // What has ended is not cancelled any more.
+    let request = pb::CancelEditionRequest {
+        name: format!("{INDEX}/editions/short"),
+        ..Default::default()
+    };
+    let still = client.cancel_edition(request).await.unwrap().into_inner();
+    assert_eq!(still.state(), State::Published);
+
+    let fresh = fresh.restart().await;
+    let mut client = fresh.service.client();
+    let found = client.get_edition(get(&long.name)).await.unwrap();
+    let found = found.into_inner();
+    assert_eq!(found.state(), State::Failed);
+    assert_eq!(reason(found.error), "EDITION_CANCELLED");
+    fresh.stop().await;
+}
+
+#[tokio::test]
+async fn a_forecast_that_is_cancelled_has_failed_and_leaves_its_thread() {
+    use forecast_pb::forecast::State;
+
+    let fresh = one_at_a_time::<almanac_tests::service::Forecast>().await;
+    let mut client = fresh.service.client();
+    let ids: Vec<String> = (0..2500).map(|number| format!("s{number}")).collect();
+    let mut members = vec![wire::member("world", "", "World")];
+    members.extend(ids.iter().map(|id| wire::member(id, "world", id)));
+    client
+        .create_market(market_request("gdp", members))
+        .await
+        .unwrap();
+    let points = ids.iter().flat_map(|id| {
+        ["2021", "2022", "2023"].map(|year| wire::point(id, year, year.parse().unwrap()))
+    });
+    client
+        .write_points(points_request(points.collect()))
+        .await
+        .unwrap();
+    let request = |id: &str, horizon, wait| forecast_pb::CreateForecastRequest {
+        parent: MARKET.to_owned(),
+        forecast_id: id.to_owned(),
+        forecast: Some(wire::drift(horizon)),
+        wait,
+        ..Default::default()
+    };
+    let long = client
+        .create_forecast(request("long", 1000, a_little()))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(long.state(), State::Creating);
+    let short = client
+        .create_forecast(request("short", 1, a_little()))
+        .await
+        .unwrap()
+        .into_inner();
+    // There is one thread for forecasts, so the long one is being computed.
+    assert_eq!(short.state(), State::Creating);
+
+    let cancel = forecast_pb::CancelForecastRequest {
+        name: long.name.clone(),
+        ..Default::default()
+    };
+    let ended = client.cancel_forecast(cancel).await.unwrap().into_inner();
+    assert_eq!(ended.state(), State::Failed);
+    assert_eq!(reason(ended.error), "FORECAST_CANCELLED");
+    let get = |name: &str| forecast_pb::GetForecastRequest {
+        name: name.to_owned(),
+        consistency: None,
+    };
+    let short = loop {
+        let found = client.get_forecast(get(&short.name)).await.unwrap();
+        let found = found.into_inner();
+        if found.state() != State::Creating {
+            break found;
+        }
+    };
+    assert_eq!(short.state(), State::Published);
+
+    let fresh = fresh.restart().await;
+    let mut client = fresh.service.client();
+    let found = client.get_forecast(get(&long.name)).await.unwrap();
+    let found = found.into_inner();
+    assert_eq!(found.state(), State::Failed);
+    assert_eq!(reason(found.error), "FORECAST_CANCELLED");
+    fresh.stop().await;
+}
