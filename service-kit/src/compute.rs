@@ -80,6 +80,7 @@ mod tests {
         let settings = PoolSettings {
             threads: 1,
             queue: 0,
+            memory_bytes: 1 << 30,
         };
         let test = async {
             let fault = compute::<(), _>(|_| panic!("on purpose")).await;

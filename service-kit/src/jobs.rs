@@ -239,6 +239,7 @@ mod tests {
         let settings = PoolSettings {
             threads: 1,
             queue: 0,
+            memory_bytes: 1 << 30,
         };
         let pool = Pool::new(settings).unwrap();
         let taken = pool.job_slot().await.unwrap();

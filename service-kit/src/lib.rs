@@ -19,6 +19,7 @@ pub mod guard;
 pub mod import;
 pub mod jobs;
 pub mod limits;
+pub mod memory;
 pub mod name;
 pub mod page;
 pub mod plain;

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tonic::Code;
 
-use crate::{fault::Fault, guard::panic_text};
+use crate::{fault::Fault, guard::panic_text, memory::Memory};
 
 /// When a refused caller may find a free place.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -51,6 +51,8 @@ pub struct PoolSettings {
     pub threads: usize,
     /// Computations of calls that wait for a thread.
     pub queue: usize,
+    /// What all computations that run may be estimated to allocate together, in bytes.
+    pub memory_bytes: u64,
 }
 
 /// Computes for calls and jobs. Clones share the threads.
@@ -59,6 +61,7 @@ pub struct Pool {
     threads: Arc<ThreadPool>,
     size: usize,
     queue: usize,
+    memory: Arc<Memory>,
     /// A permit for each call that runs or waits.
     admitted: Arc<Semaphore>,
     /// A permit for each call that runs.
@@ -73,6 +76,8 @@ pub(crate) struct Slot {
     // Dropped in this order: where a thread is free, so is the place before it.
     _admitted: Option<OwnedSemaphorePermit>,
     _running: OwnedSemaphorePermit,
+    /// Whether it waits for memory that others hold, rather than to be refused.
+    waits: bool,
 }
 
 impl Pool {
@@ -95,6 +100,7 @@ impl Pool {
             threads: Arc::new(threads),
             size,
             queue: settings.queue,
+            memory: Memory::new(settings.memory_bytes),
             admitted: Arc::new(Semaphore::new(size + settings.queue)),
             calls: Arc::new(Semaphore::new(size)),
             jobs: Arc::new(Semaphore::new(jobs)),
@@ -127,7 +133,7 @@ impl Pool {
     pub(crate) async fn call_slot(&self) -> Result<Slot, Fault> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| self.busy())?;
-        turn(&self.calls, Some(admitted)).await
+        turn(&self.calls, Some(admitted), false).await
     }
 
     /// Waits for the turn of a part of a stream, which is never refused: streams bound their parts
@@ -136,7 +142,7 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn part_slot(&self) -> Result<Slot, Fault> {
-        turn(&self.calls, None).await
+        turn(&self.calls, None, true).await
     }
 
     /// Waits for the turn of a job.
@@ -144,7 +150,7 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn job_slot(&self) -> Result<Slot, Fault> {
-        turn(&self.jobs, None).await
+        turn(&self.jobs, None, true).await
     }
 
     fn busy(&self) -> Fault {
@@ -170,8 +176,10 @@ impl Pool {
     ) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
         let span = tracing::Span::current();
+        let memory = Arc::clone(&self.memory);
         self.threads.spawn(move || {
-            let done = catch_unwind(AssertUnwindSafe(|| span.in_scope(work)));
+            let work = || memory.lend(slot.waits, || span.in_scope(work));
+            let done = catch_unwind(AssertUnwindSafe(work));
             let done =
                 done.unwrap_or_else(|panic| Err(Fault::internal(&panic_text(panic.as_ref()))));
             drop(slot);
@@ -199,11 +207,13 @@ impl Pool {
 async fn turn(
     places: &Arc<Semaphore>,
     admitted: Option<OwnedSemaphorePermit>,
+    waits: bool,
 ) -> Result<Slot, Fault> {
     let running = Arc::clone(places).acquire_owned().await;
     Ok(Slot {
         _running: running.map_err(|error| Fault::internal(&error))?,
         _admitted: admitted,
+        waits,
     })
 }
 
@@ -224,7 +234,13 @@ mod tests {
     }
 
     fn pool(threads: usize, queue: usize) -> Pool {
-        Pool::new(PoolSettings { threads, queue }).unwrap()
+        let memory_bytes = 1 << 30;
+        Pool::new(PoolSettings {
+            threads,
+            queue,
+            memory_bytes,
+        })
+        .unwrap()
     }
 
     /// A computation that says that it runs and then waits to be let go.

@@ -86,6 +86,7 @@ impl Config {
             compute: PoolSettings {
                 threads: 2,
                 queue: 64,
+                memory_bytes: 1 << 30,
             },
             limits: Limits::default(),
             log_format: LogFormat::Pretty,
@@ -95,7 +96,7 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 14] {
+    pub fn settings(program: &Program) -> [Setting; 15] {
         [
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
@@ -138,6 +139,12 @@ impl Config {
                 "computations of calls that wait for a thread, 0 to 100000",
             ),
             Setting::new(
+                "compute-memory-mib",
+                "1024",
+                "most memory that all computations that run are estimated to take together, in \
+                 MiB, 16 to 1048576; what finds no room is refused, jobs wait",
+            ),
+            Setting::new(
                 "max-deadline-seconds",
                 "3600",
                 "most time of a call or stream, 0 (no limit) to 604800",
@@ -177,6 +184,7 @@ impl Config {
         let keep_versions = values.take_if("keep-versions-hours", within(0, 876_000));
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
+        let memory = values.take_if::<u64>("compute-memory-mib", within(16, 1_048_576));
         let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));
         let max_calls = values.take_if("max-calls", within(1, 1_000_000));
         let max_streams = values.take_if("max-streams-per-connection", within(1, 100_000));
@@ -197,6 +205,7 @@ impl Config {
             compute: PoolSettings {
                 threads: threads.ok_or_else(missing)?,
                 queue: queue.ok_or_else(missing)?,
+                memory_bytes: memory.ok_or_else(missing)? << 20,
             },
             limits: Limits {
                 max_deadline: match max_deadline.ok_or_else(missing)? {

@@ -202,6 +202,12 @@ pub fn growth_pairs(
     context: &mut Context<'_>,
 ) -> Vec<(usize, GrowthQuery)> {
     let mut queries = Vec::new();
+    if wire.len() > MAX_ANSWERS {
+        context
+            .violations
+            .count("growth_pairs", wire.len(), MAX_ANSWERS);
+        return queries;
+    }
     for (row, pair) in wire.iter().enumerate() {
         let at = format!("growth_pairs[{row}]");
         let span = context.span(&at, &pair.from_period, &pair.to_period);

@@ -10,6 +10,7 @@ use almanac_service_kit::{
     compute::compute,
     consistency,
     fault::{Fault, Violations},
+    memory::claim,
     name,
     plain::{
         control::Control,
@@ -150,6 +151,7 @@ fn answer(
     let pairs = growth_pairs(&request.growth_pairs, &every, &mut context);
     let weights = prior_weights(&request.prior_weights, &mut context);
     context.violations.finish()?;
+    claim(estimate(request, every.len()), control)?;
     let (rows, growth): (Vec<usize>, Vec<GrowthQuery>) = pairs.into_iter().unzip();
     let question = Question {
         hierarchy,
@@ -176,6 +178,26 @@ fn answer(
         ..question
     };
     solve(&weighted, control).map_err(place)
+}
+
+/// Bytes that linear programs over few figures take, and what each pair of figures adds.
+const PROGRAM_BYTES: usize = 1 << 20;
+const PAIR_BYTES: usize = 160;
+/// Bytes of a series in a period: its key, its interval, its place in the answer.
+const ANSWER_BYTES: usize = 1024;
+
+/// How many bytes the figures of a request take. Each names at most two periods.
+fn estimate(request: &pb::SolvePublishedFiguresRequest, series: usize) -> usize {
+    let figures = request.figures.len();
+    let periods = 2 * (figures + request.growth_pairs.len()).max(1);
+    let answers = series
+        .saturating_mul(periods)
+        .min(MAX_ANSWERS)
+        .saturating_add(request.growth_pairs.len() + request.prior_weights.len());
+    let pairs = figures.saturating_mul(figures);
+    PROGRAM_BYTES
+        .saturating_add(pairs.saturating_mul(PAIR_BYTES))
+        .saturating_add(answers.saturating_mul(ANSWER_BYTES))
 }
 
 fn every_series(hierarchy: &Hierarchy) -> Result<Vec<SeriesKey>, Fault> {

@@ -3,6 +3,7 @@
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
 use almanac_service_kit::{
     fault::Fault,
+    memory::claim,
     plain::{control::Control, period::Period},
     store::{Read, Snapshot},
 };
@@ -21,6 +22,9 @@ use crate::{
 
 /// Most numbers of a forecast: means and limits of every series.
 pub const MAX_NUMBERS: usize = 20_000_000;
+
+/// Bytes of a value of a history, with those that its model works on.
+const VALUE_BYTES: usize = 40;
 
 /// Everything that goes into a forecast.
 #[derive(Debug, Clone)]
@@ -59,6 +63,7 @@ impl Inputs {
             ));
         }
         let end = last.ordinal();
+        claim(history_bytes(&panel, end), control)?;
         let histories = (0..market.hierarchy.leaf_count())
             .map(|leaf| {
                 control.check()?;
@@ -94,7 +99,9 @@ impl Inputs {
         let mut histories = Vec::with_capacity(hierarchy.leaf_count());
         for row in read.scan(&HISTORIES, &(uid,)) {
             control.check()?;
-            histories.push(row.or_fault()?.1.value);
+            let history: History = row.or_fault()?.1.value;
+            claim(history.values.len() * VALUE_BYTES, control)?;
+            histories.push(history);
         }
         if histories.len() != hierarchy.leaf_count() {
             return Err(Fault::internal(&"a forecast lacks a history"));
@@ -114,6 +121,18 @@ impl Inputs {
             .map(|history| history.values.iter().flatten().count())
             .sum()
     }
+}
+
+/// Bytes of the histories up to `end`: from the first value of each leaf on, with gaps, so that two
+/// values far apart take as much as all between them.
+fn history_bytes(panel: &Panel, end: i64) -> usize {
+    let spans = panel.leaves.values().filter_map(|values| {
+        let first = values.keys().next()?;
+        usize::try_from(end.saturating_sub(*first).saturating_add(1)).ok()
+    });
+    spans
+        .fold(0, usize::saturating_add)
+        .saturating_mul(VALUE_BYTES)
 }
 
 fn history(panel: &Panel, leaf: usize, end: i64) -> History {

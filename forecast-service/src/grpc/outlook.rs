@@ -3,10 +3,11 @@
 
 use almanac_service_kit::{
     fault::Fault,
+    memory::claim,
     plain::{control::Control, period::Frequency},
 };
 
-use super::{growth::Span, inputs::Inputs};
+use super::{growth::Span, inputs::Inputs, series_count};
 pub use crate::domain::digest::ENGINE_VERSION;
 use crate::{
     convert::{growth::Summary, input::SeriesQuestion},
@@ -14,7 +15,7 @@ use crate::{
         bottom_up::{self, LeafHistory, Question, bottom_up, forecast_one},
         digest::{InputForm, ResultForm, input_digest, result_digest},
         growth::{self, growth, share},
-        hierarchy::Series,
+        hierarchy::{Hierarchy, Series},
         models,
     },
     error,
@@ -39,6 +40,7 @@ impl Outlook {
     /// See [`error::forecast`]; INVALID_ARGUMENT (SEASON_LENGTH_REQUIRED).
     pub fn compute(inputs: &Inputs, control: &dyn Control) -> Result<Self, Fault> {
         let (question, hierarchy) = (question(inputs)?, &inputs.hierarchy);
+        claim(estimate(hierarchy, &question), control)?;
         let model = question.model;
         let found = bottom_up(hierarchy, &histories(inputs), &question, control)
             .map_err(|fault| error::forecast(&fault, hierarchy))?;
@@ -57,6 +59,18 @@ impl Outlook {
             series,
         })
     }
+}
+
+/// Bytes of a number of a forecast: as it is summed, as it is kept and as it is stored.
+const NUMBER_BYTES: usize = 24;
+/// Bytes of a series beside its numbers.
+const SERIES_BYTES: usize = 512;
+
+/// How many bytes the forecasts of every series take.
+fn estimate(hierarchy: &Hierarchy, question: &Question<'_>) -> usize {
+    let numbers = question.horizon * (1 + 2 * question.levels.len());
+    let series = series_count(hierarchy).unwrap_or(usize::MAX);
+    series.saturating_mul(SERIES_BYTES + NUMBER_BYTES * numbers)
 }
 
 fn question(inputs: &Inputs) -> Result<Question<'_>, Fault> {

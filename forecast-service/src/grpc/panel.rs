@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use almanac_service_kit::{fault::Fault, plain::control::Control, store::Snapshot};
+use almanac_service_kit::{fault::Fault, memory::claim, plain::control::Control, store::Snapshot};
 
 use crate::{
     domain::hierarchy::{Hierarchy, Series},
@@ -10,6 +10,8 @@ use crate::{
     store::{MarketView, points::PointColumns},
 };
 
+/// Bytes of a point in a panel: an entry of a tree, its place, and its share of a sum.
+pub(super) const POINT_BYTES: usize = 64;
 /// How many series are read between two looks at the control.
 const CHECK_EVERY: usize = 1024;
 
@@ -47,6 +49,7 @@ impl Panel {
             let first = values.partition_point(|(ordinal, _)| *ordinal < from);
             let end = values.partition_point(|(ordinal, _)| *ordinal <= to);
             if let Some(values @ [_, ..]) = values.get(first..end) {
+                claim(values.len() * POINT_BYTES, control)?;
                 panel.points += values.len();
                 panel.leaves.insert(leaf, values.iter().copied().collect());
             }

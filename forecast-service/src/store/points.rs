@@ -6,6 +6,7 @@ use almanac_proto::common::v1::ErrorReason;
 use almanac_service_kit::{
     columns::{Advance, Columns, Decoded},
     fault::Fault,
+    memory::claim,
     plain::control::Control,
     store::{Read as _, Revision, Snapshot},
 };
@@ -17,6 +18,8 @@ use crate::error::{OrFault as _, stopped};
 const CHECK_EVERY: usize = 1024;
 /// Most values of a market that is computed from.
 pub const MAX_VALUES: usize = 5_000_000;
+/// Memory is claimed for so many values at a time: how many there are is known when they are read.
+const CLAIMED_VALUES: usize = 1 << 16;
 /// Bytes of a series beside its values, roughly.
 const SERIES_BYTES: usize = 96;
 
@@ -69,6 +72,9 @@ impl Decoded for MarketPoints {
             let Some(value) = version.value.value() else {
                 continue;
             };
+            if total % CLAIMED_VALUES == 0 {
+                claim(CLAIMED_VALUES * size_of::<(i64, f64)>(), control)?;
+            }
             total += 1;
             if total > MAX_VALUES {
                 return Err(too_many());

@@ -8,6 +8,7 @@ use std::{
 use almanac_service_kit::{
     columns::Columns,
     fault::Fault,
+    memory::claim,
     plain::control::Control,
     store::{Read, Snapshot},
     write::store_fault,
@@ -72,6 +73,20 @@ pub type Tried = BTreeMap<(String, String), TriedCells>;
 const RANKINGS: usize = 16;
 const RANKED_SCORES: usize = 1 << 20;
 
+/// Bytes of a cell beside itself: its number, its age, and how it is normalized.
+const CELL_BYTES: usize = 40;
+/// Bytes of an entity at a node: score and rank as computed, as stored and as told.
+const SCORE_BYTES: usize = 96;
+
+/// How many bytes a ranking takes from the reading of its inputs to its answer, for so many entities.
+#[must_use]
+pub fn estimate(nodes: &[Node], entities: usize) -> usize {
+    let leaves = nodes.iter().filter(|node| node.indicator.is_some()).count();
+    let cell = size_of::<EditionCell>() + CELL_BYTES;
+    let an_entity = leaves * cell + nodes.len() * SCORE_BYTES;
+    entities.saturating_mul(an_entity)
+}
+
 /// Datasets as computations read them.
 #[derive(Debug)]
 pub struct Decoded {
@@ -132,6 +147,7 @@ impl Decoded {
     ) -> Result<Inputs, Fault> {
         let catalog = self.catalogs.at(read, dataset, control)?;
         let set = catalog.set(index.entities.as_ref())?;
+        claim(estimate(&index.nodes, set.ids.len()), control)?;
         let (mut leaves, mut figures) = (Vec::new(), Vec::new());
         for (position, node) in index.nodes.iter().enumerate() {
             let Some(id) = &node.indicator else { continue };
@@ -191,6 +207,7 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
     let fixed = fixed
         .ok_or_else(|| Fault::internal(&"an edition without inputs"))?
         .value;
+    claim(estimate(&fixed.nodes, fixed.entities.len()), control)?;
     let mut leaves: Vec<(usize, EditionCells)> = Vec::new();
     for cells in read.scan(&EDITION_CELLS, &(uid,)) {
         control.check()?;

@@ -61,6 +61,7 @@ fn layer(max_calls: usize) -> (GuardLayer, watch::Sender<Phase>) {
     let settings = PoolSettings {
         threads: 1,
         queue: 0,
+        memory_bytes: 1 << 30,
     };
     let layer = GuardLayer {
         domain: "kit.almanac",

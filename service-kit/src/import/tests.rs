@@ -100,6 +100,7 @@ impl Rig {
             pool: Pool::new(PoolSettings {
                 threads: 2,
                 queue: 0,
+                memory_bytes: 1 << 30,
             })
             .unwrap(),
             clock,

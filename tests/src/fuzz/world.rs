@@ -82,6 +82,7 @@ impl World {
             pool: Pool::new(PoolSettings {
                 threads: 1,
                 queue: 4,
+                memory_bytes: 1 << 30,
             })?,
             routes: routes(Arc::clone(&slot)),
             domain: match name {

@@ -24,6 +24,7 @@ async fn start(change: impl FnOnce(&mut Config)) -> (Running<Forecast>, TempDir)
     config.compute = PoolSettings {
         threads: 1,
         queue: 0,
+        memory_bytes: 1 << 30,
     };
     change(&mut config);
     (Running::start_with(config).await.unwrap(), dir)
