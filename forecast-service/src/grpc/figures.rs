@@ -151,8 +151,11 @@ fn answer(
     let pairs = growth_pairs(&request.growth_pairs, &every, &mut context);
     let weights = prior_weights(&request.prior_weights, &mut context);
     context.violations.finish()?;
-    claim(estimate(request, every.len()), control)?;
     let (rows, growth): (Vec<usize>, Vec<GrowthQuery>) = pairs.into_iter().unzip();
+    let periods = periods(&figures, &growth);
+    let others = growth.len() + weights.len();
+    let bytes = estimate(figures.len(), every.len(), periods.len(), others);
+    claim(bytes, control)?;
     let question = Question {
         hierarchy,
         figures: &figures,
@@ -172,7 +175,7 @@ fn answer(
     }
     // Weights only compare leaves with each other; how large the market is, the figures say.
     let levels = solution::levels(solution, hierarchy);
-    let prior = prior(hierarchy, &periods(&figures, &growth), &weights, &levels);
+    let prior = prior(hierarchy, &periods, &weights, &levels);
     let weighted = Question {
         prior: &prior,
         ..question
@@ -182,22 +185,14 @@ fn answer(
 
 /// Bytes that linear programs over few figures take, and what each pair of figures adds.
 const PROGRAM_BYTES: usize = 1 << 20;
-const PAIR_BYTES: usize = 160;
+const PAIR_BYTES: usize = 128;
 /// Bytes of a series in a period: its key, its interval, its place in the answer.
 const ANSWER_BYTES: usize = 1024;
 
-/// How many bytes the figures of a request take. Each names at most two periods.
-fn estimate(request: &pb::SolvePublishedFiguresRequest, series: usize) -> usize {
-    let figures = request.figures.len();
-    let periods = 2 * (figures + request.growth_pairs.len()).max(1);
-    let answers = series
-        .saturating_mul(periods)
-        .min(MAX_ANSWERS)
-        .saturating_add(request.growth_pairs.len() + request.prior_weights.len());
-    let pairs = figures.saturating_mul(figures);
-    PROGRAM_BYTES
-        .saturating_add(pairs.saturating_mul(PAIR_BYTES))
-        .saturating_add(answers.saturating_mul(ANSWER_BYTES))
+/// How many bytes it takes to solve so many figures for so many series and periods.
+fn estimate(figures: usize, series: usize, periods: usize, others: usize) -> usize {
+    let answers = series.saturating_mul(periods).min(MAX_ANSWERS) + others;
+    PROGRAM_BYTES + figures * figures * PAIR_BYTES + answers * ANSWER_BYTES
 }
 
 fn every_series(hierarchy: &Hierarchy) -> Result<Vec<SeriesKey>, Fault> {

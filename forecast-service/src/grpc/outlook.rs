@@ -61,8 +61,8 @@ impl Outlook {
     }
 }
 
-/// Bytes of a number of a forecast: as it is summed, as it is kept and as it is stored.
-const NUMBER_BYTES: usize = 24;
+/// Bytes of a number of a forecast: as it is summed, as it is kept, and as it is stored.
+const NUMBER_BYTES: usize = 56;
 /// Bytes of a series beside its numbers.
 const SERIES_BYTES: usize = 512;
 
