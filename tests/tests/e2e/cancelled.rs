@@ -24,6 +24,7 @@ async fn one_at_a_time<K: Kind>() -> Fresh<K> {
     config.compute = PoolSettings {
         threads: 1,
         queue: 0,
+        ..config.compute
     };
     let service = Running::start_with(config).await.unwrap();
     Fresh { service, dir }
