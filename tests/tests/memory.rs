@@ -51,11 +51,6 @@ async fn measured<T>(what: &str, estimate: usize, call: impl Future<Output = T>)
     PeakAlloc.reset_peak_usage();
     let answer = call.await;
     let peak = PeakAlloc.peak_usage().saturating_sub(before);
-    // Shown with --nocapture.
-    println!(
-        "{what}: estimated {estimate} MiB, taken {:.1} MiB",
-        peak as f64 / MIB as f64
-    );
     assert!(
         peak <= estimate * MIB,
         "{what}: {peak} bytes, {estimate} MiB estimated"
