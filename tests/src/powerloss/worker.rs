@@ -114,12 +114,14 @@ pub async fn work(root: &Path, session: Session) -> Outcome<()> {
         let next = found.get(&writer).copied().unwrap_or_default();
         let (store, acknowledgements) = (store.clone(), Arc::clone(&acknowledgements));
         writers.spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(20 + 10 * writer));
+            pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             for number in next..next + session.commits {
                 commit(&store, writer, number).await?;
                 acknowledge(&acknowledgements, &writer.to_string(), number)?;
                 if number % 16 == writer {
                     // Long enough for the mark and the flush of an idle store.
-                    tokio::time::sleep(Duration::from_millis(number % 64)).await;
+                    pace.tick().await;
                 }
             }
             Outcome::Ok(())
