@@ -130,6 +130,12 @@ impl Fault {
         self
     }
 
+    /// How long to wait until a retry may succeed, where one may.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Says that a retry after this time may succeed.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {

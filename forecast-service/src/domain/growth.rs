@@ -73,13 +73,11 @@ pub fn contribution(start: Option<f64>, end: Option<f64>, whole_start: Option<f6
 /// Ranks by growth: the largest 1, ties the same (1, 1, 3), none without a growth.
 #[must_use]
 pub fn ranks(percents: &[Option<f64>]) -> Vec<Option<u32>> {
+    let mut descending: Vec<f64> = percents.iter().flatten().copied().collect();
+    descending.sort_unstable_by(|a, b| b.total_cmp(a));
     let rank = |percent: &Option<f64>| {
         let own = (*percent)?;
-        let above = percents
-            .iter()
-            .flatten()
-            .filter(|other| **other > own)
-            .count();
+        let above = descending.partition_point(|other| *other > own);
         u32::try_from(above).ok()?.checked_add(1)
     };
     percents.iter().map(rank).collect()

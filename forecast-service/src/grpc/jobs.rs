@@ -95,9 +95,15 @@ pub fn start(store: &Store, desk: &Desk, target: &Target) {
     let (store, target) = (store.clone(), target.clone());
     let points = Arc::clone(&desk.points);
     desk.jobs.start(&target.name(), move |job| async move {
-        if let Err(fault) = publish(&store, points, &target, &job).await {
+        while let Err(fault) = publish(&store, &points, &target, &job).await {
             let (forecast, error) = (target.name(), fault.message());
-            tracing::error!(forecast, error, "not published");
+            // Other jobs hold the memory that it needs beside what it held.
+            let Some(delay) = fault.retry_delay() else {
+                tracing::error!(forecast, error, "not published");
+                break;
+            };
+            tracing::info!(forecast, error, "begun again once others are done");
+            tokio::time::sleep(delay).await;
         }
     });
 }
@@ -105,7 +111,7 @@ pub fn start(store: &Store, desk: &Desk, target: &Target) {
 /// Computes the forecast and writes it, or why it failed.
 async fn publish(
     store: &Store,
-    points: PointColumns,
+    points: &PointColumns,
     target: &Target,
     job: &Arc<Job>,
 ) -> Result<(), Fault> {
@@ -114,10 +120,12 @@ async fn publish(
     if body.state != ForecastState::Creating {
         return Ok(());
     }
-    let revision = store.parse_token(&body.data_revision).or_fault()?;
-    let read = store.at(revision).or_fault()?;
-    let market = target.market.clone();
+    let revision = store.parse_token(&body.data_revision);
+    let read = revision.and_then(|revision| store.at(revision));
+    let (market, points) = (target.market.clone(), Arc::clone(points));
     let computed = job.compute(move |job| {
+        // Compaction may have come before the job was taken up again.
+        let read = read.or_fault()?;
         let market = MarketView::load(&read, &market)?;
         let inputs = Inputs::gather(&points, &read, &market, &body.plan, job)?;
         let outlook = Outlook::compute(&inputs, job)?;
@@ -139,6 +147,7 @@ async fn publish(
         }
         // Told to stop without being cancelled: the service ends, and the next start resumes.
         Err(_) if job.check().is_err() => Ok(()),
+        Err(fault) if fault.retry_delay().is_some() => Err(fault),
         Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await,
     }
 }

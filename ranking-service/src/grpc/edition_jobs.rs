@@ -112,12 +112,12 @@ async fn publish(
     if body.state != EditionState::Creating {
         return Ok(());
     }
-    let revision = store
-        .parse_token(&body.data_revision)
-        .map_err(|e| store_fault(&e))?;
-    let read = store.at(revision).map_err(|e| store_fault(&e))?;
+    let revision = store.parse_token(&body.data_revision);
+    let read = revision.and_then(|revision| store.at(revision));
     let (expected, at) = (body.expected_result_digest.clone(), target.clone());
     let computed = job.compute(move |job| {
+        // Compaction may have come before the job was taken up again.
+        let read = read.map_err(|e| store_fault(&e))?;
         let inputs = inputs(&decoded, &read, &at, job)?;
         let computed = rank(&inputs, job)?;
         check_digest(
@@ -136,7 +136,14 @@ async fn publish(
             let write = move |tx: &mut Transaction<'_>| {
                 published(tx, &at, uid, &inputs, &computed, &results)
             };
-            transact(store, write).await
+            match transact(store, write).await {
+                // More than one commit can hold, whoever tries again.
+                Err(fault) if fault.code() == Code::InvalidArgument => {
+                    let at = target.clone();
+                    transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
+                }
+                written => written,
+            }
         }
         Err(_) if job.is_cancelled() => {
             let text = "the creation was cancelled";

@@ -27,12 +27,19 @@ fn main() -> Outcome<ExitCode> {
         .skip(1)
         .filter(|of| of != "--bench")
         .collect();
-    if let Some(unknown) = named.iter().find(|of| !GROUPS.contains(&of.as_str())) {
-        return Err(format!("no group {unknown:?}; there are {}", GROUPS.join(", ")).into());
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let [first, dir] = &named[..]
+        && first == store::START
+    {
+        let [serving, ranked] = runtime.block_on(store::start_here(dir.as_ref()))?;
+        writeln!(io::stdout(), "{serving} {ranked}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(unknown) = named.iter().find(|of| !GROUPS.contains(&of.as_str())) {
+        return Err(format!("no group {unknown:?}; there are {}", GROUPS.join(", ")).into());
+    }
     let mut missed = false;
     for group in GROUPS {
         if !named.is_empty() && !named.iter().any(|of| of == group) {

@@ -1,8 +1,13 @@
 //! An edition and a forecast that are cancelled in the middle of their making: the caller sees how
 //! it ended, the thread that computed is free for the next, and a restart does not take it up again.
+//! Nor can it where the data are gone.
 
 use almanac_proto::{forecast::v1 as forecast_pb, ranking::v1 as pb};
-use almanac_service_kit::{pool::PoolSettings, run::Config};
+use almanac_service_kit::{
+    pool::PoolSettings,
+    run::Config,
+    store::{CommitTime, Rules, compact},
+};
 use almanac_tests::{
     service::{Kind, Running},
     wire,
@@ -13,7 +18,8 @@ use tonic_types::{RpcStatusExt as _, Status};
 use crate::{
     bad_market::{MARKET, market_request, points_request},
     support::{
-        DATASET, Fresh, INDEX, edition_request, entity_request, index_request, small, write,
+        DATASET, Fresh, INDEX, RankingClient, edition_request, entity_request, index_request,
+        small, write,
     },
 };
 
@@ -62,13 +68,9 @@ fn wide_index() -> pb::Index {
     }
 }
 
-#[tokio::test]
-async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
-    use pb::edition::State;
-
-    let fresh = one_at_a_time::<almanac_tests::service::Ranking>().await;
-    let mut client = fresh.service.client();
-    small(&mut client).await;
+/// An edition that takes far longer than [`a_little`], being created.
+async fn long_edition(client: &mut RankingClient) -> pb::Edition {
+    small(client).await;
     let ids: Vec<String> = (0..1000).map(|number| format!("town-{number}")).collect();
     let request = pb::BatchCreateEntitiesRequest {
         parent: DATASET.to_owned(),
@@ -95,7 +97,62 @@ async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
         wait: a_little(),
         ..edition_request("long")
     };
-    let long = client.create_edition(long).await.unwrap().into_inner();
+    client.create_edition(long).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn an_edition_whose_data_were_compacted_away_has_failed() {
+    use pb::edition::State;
+
+    let Fresh { service, dir } = one_at_a_time::<almanac_tests::service::Ranking>().await;
+    let mut client = service.client();
+    let long = long_edition(&mut client).await;
+    assert_eq!(long.state(), State::Creating);
+    let renamed = pb::UpdateDatasetRequest {
+        dataset: Some(pb::Dataset {
+            name: DATASET.to_owned(),
+            display_name: "renamed".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    client.update_dataset(renamed).await.unwrap();
+    service.stop().await.unwrap();
+    let now = CommitTime::from_nanoseconds(i64::MAX);
+    let rules = Rules {
+        of: &ranking_service::store::keep,
+        before: now,
+        now,
+        segment_bytes: 64 << 20,
+    };
+    assert!(compact(dir.path(), &rules).unwrap().dropped > 0);
+
+    let service = Running::<almanac_tests::service::Ranking>::start(dir.path())
+        .await
+        .unwrap();
+    let mut client = service.client();
+    let found = loop {
+        let request = pb::GetEditionRequest {
+            name: long.name.clone(),
+            consistency: None,
+        };
+        let found = client.get_edition(request).await.unwrap().into_inner();
+        if found.state() != State::Creating {
+            break found;
+        }
+    };
+    assert_eq!(found.state(), State::Failed);
+    assert_eq!(reason(found.error), "REVISION_COMPACTED");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
+    use pb::edition::State;
+
+    let fresh = one_at_a_time::<almanac_tests::service::Ranking>().await;
+    let mut client = fresh.service.client();
+    let long = long_edition(&mut client).await;
     assert_eq!(long.state(), State::Creating);
     let short = pb::CreateEditionRequest {
         wait: a_little(),
