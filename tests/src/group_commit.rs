@@ -37,8 +37,10 @@ pub const FIRST_YEAR: usize = 2000;
 pub struct Rounds {
     /// Of the store.
     pub store: Vec<Report>,
-    /// Of the engine alone.
+    /// Of the engine alone, as far as its own flush makes writes durable.
     pub raw: Vec<Report>,
+    /// Of the engine alone, each group synced to the disk too.
+    pub durable: Vec<Report>,
 }
 
 /// The observation of this number; beyond the first million the entities go on.
@@ -73,9 +75,12 @@ pub async fn small_writes(
     time: Duration,
     rounds: u32,
 ) -> Outcome<Rounds> {
-    let (ours, theirs) = (TempDir::new_in(dir)?, TempDir::new_in(dir)?);
+    let dirs = [(); 3].map(|()| TempDir::new_in(dir));
+    let [ours, theirs, synced] = dirs;
+    let (ours, theirs, synced) = (ours?, theirs?, synced?);
     let options = StoreOptions::default();
     let raw = Arc::new(RawEngine::open(theirs.path(), options.cache_bytes)?);
+    let durable = Arc::new(RawEngine::durable(synced.path(), options.cache_bytes)?);
     let store = Store::open(ours.path(), options)?;
     let next = Arc::new(AtomicUsize::new(0));
     let row = move || observation(next.fetch_add(1, Ordering::Relaxed));
@@ -86,7 +91,10 @@ pub async fn small_writes(
             let (key, value) = new();
             async move { raw.write(raw_pair(&OBSERVATIONS, &key, &value)?).await }
         };
-        done.raw.push(load(&raw, callers, time, write).await?);
+        done.raw
+            .push(load(&raw, callers, time, write.clone()).await?);
+        done.durable
+            .push(load(&durable, callers, time, write).await?);
         let new = row.clone();
         let write = move |store: Store| {
             let (key, value) = new();

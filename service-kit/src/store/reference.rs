@@ -1,6 +1,7 @@
 //! The engine alone, without log, versions or checksums: what the goals bench measures the store
 //! against. Only with the feature `bench`, which no service turns on.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -37,10 +38,25 @@ impl RawEngine {
     /// # Errors
     /// What sled says.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        Self::start(dir, cache_bytes, false)
+    }
+
+    /// As [`RawEngine::open`]; the groups of [`RawEngine::write`] are synced to the disk as well,
+    /// so that they survive the loss of power, as those of the store do.
+    ///
+    /// # Errors
+    /// What sled says.
+    pub fn durable(dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        Self::start(dir, cache_bytes, true)
+    }
+
+    fn start(dir: &Path, cache_bytes: u64, synced: bool) -> Result<Self, StoreError> {
         let engine = Arc::new(SledEngine::open(dir, cache_bytes).map_err(failed)?);
+        let file = synced.then(|| File::open(dir.join("db"))).transpose();
+        let file = file.map_err(|error| failed(EngineError(error.to_string())))?;
         let (queue, waiting) = mpsc::channel();
         let committed = Arc::clone(&engine);
-        let committer = thread::spawn(move || commit_groups(&committed, &waiting));
+        let committer = thread::spawn(move || commit_groups(&committed, file.as_ref(), &waiting));
         Ok(Self {
             engine,
             queue,
@@ -101,7 +117,11 @@ pub fn raw_pair<K: Key, V: Record, Q: AsKey<K> + ?Sized>(
     Ok((table.key_bytes(key), value))
 }
 
-fn commit_groups(engine: &SledEngine, waiting: &mpsc::Receiver<Waiting>) {
+fn commit_groups(engine: &SledEngine, file: Option<&File>, waiting: &mpsc::Receiver<Waiting>) {
+    let sync = || {
+        let synced = file.map_or(Ok(()), File::sync_data);
+        synced.map_err(|error| EngineError(error.to_string()))
+    };
     while let Ok(first) = waiting.recv() {
         let mut pairs = vec![first.pair];
         let mut callers = vec![first.done];
@@ -110,6 +130,7 @@ fn commit_groups(engine: &SledEngine, waiting: &mpsc::Receiver<Waiting>) {
             callers.push(next.done);
         }
         let result = engine.apply(pairs).and_then(|()| engine.flush());
+        let result = result.and_then(|()| sync());
         for caller in callers {
             // A caller that has gone wants no answer.
             drop(caller.send(result.clone()));

@@ -31,7 +31,7 @@ const BATCH: usize = 10_000;
 
 /// The rows of the group.
 pub(crate) async fn rows() -> Outcome<Vec<Row>> {
-    let mut rows = vec![small_writes().await?];
+    let mut rows = Vec::from(small_writes().await?);
     let raw = raw_import()?;
     let name = "import of 1 M observations, Store::transact; raw batches";
     rows.push(Row::rate(name, store_import().await?, raw, 0.5));
@@ -44,17 +44,21 @@ pub(crate) async fn rows() -> Outcome<Vec<Row>> {
 }
 
 /// Durable writes of one observation each, by turns to the store and to the engine alone.
-async fn small_writes() -> Outcome<Row> {
+async fn small_writes() -> Outcome<[Row; 2]> {
     let dir = TempDir::new()?;
     let rounds = group_commit::small_writes(dir.path(), CALLERS, TIME, ROUNDS).await?;
     let rates = |of: &[Report]| median(of.iter().map(Report::throughput).collect());
-    let name = "durable small writes, 64 callers; raw group commit";
-    Ok(Row::rate(
-        name,
-        rates(&rounds.store),
-        rates(&rounds.raw),
-        0.8,
-    ))
+    let row = |name, reference| Row::rate(name, rates(&rounds.store), rates(reference), 0.8);
+    Ok([
+        row(
+            "durable small writes, 64 callers; raw group commit, unsynced",
+            &rounds.raw,
+        ),
+        row(
+            "durable small writes, 64 callers; raw group commit, synced",
+            &rounds.durable,
+        ),
+    ])
 }
 
 /// Rows per second of flushed batches into the engine alone.

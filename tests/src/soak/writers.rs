@@ -37,7 +37,7 @@ pub(super) async fn run(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
 }
 
 async fn store(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
-    let rounds = small_writes(&plan.dir, CALLERS, plan.time / (2 * ROUNDS), ROUNDS).await?;
+    let rounds = small_writes(&plan.dir, CALLERS, plan.time / (3 * ROUNDS), ROUNDS).await?;
     let rate = |of: &[Report]| {
         let written: u64 = of.iter().map(|report| report.count(Code::Ok)).sum();
         let time: Duration = of.iter().map(|report| report.elapsed).sum();
@@ -53,6 +53,17 @@ async fn store(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
     tell(Finding::at_least(
         "store, of the engine alone",
         part,
+        "%",
+        PART,
+    ));
+    let synced = rate(&rounds.durable);
+    tell(Finding::note(
+        "engine alone, each group synced",
+        format!("{synced:.0} /s"),
+    ));
+    tell(Finding::at_least(
+        "store, of the engine alone synced",
+        100.0 * ours / synced,
         "%",
         PART,
     ));
