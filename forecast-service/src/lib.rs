@@ -57,7 +57,13 @@ pub async fn serve(
     let slot = Arc::new(StoreSlot::default());
     let desk = Desk::new(config.snapshot_bytes);
     let imports = Imports::default();
-    let routes = grpc::routes(Arc::clone(&slot), desk.clone(), imports.clone());
+    let message_bytes = config.limits.max_message_bytes;
+    let routes = grpc::routes(
+        Arc::clone(&slot),
+        desk.clone(),
+        imports.clone(),
+        message_bytes,
+    );
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,

@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc};
 use almanac_proto::ranking::{DESCRIPTORS, v1::ranking_service_server::RankingServiceServer};
 use almanac_service_kit::{
     run::{Config, Program},
-    server::{self, MAX_MESSAGE_BYTES, ServeError, Settings},
+    server::{self, ServeError, Settings},
     slot::StoreSlot,
 };
 use tokio::net::TcpListener;
@@ -42,8 +42,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let slot = Arc::new(StoreSlot::default());
     let app = grpc::App::new(Arc::clone(&slot), config.snapshot_bytes);
-    let service =
-        RankingServiceServer::new(app.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let service = RankingServiceServer::new(app.clone())
+        .max_decoding_message_size(config.limits.max_message_bytes);
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,

@@ -316,6 +316,20 @@ impl Values {
     }
 }
 
+/// Whether a value is one of a range, both ends included.
+pub(crate) fn within<N: PartialOrd + Display>(
+    least: N,
+    most: N,
+) -> impl Fn(&N) -> Result<(), String> {
+    move |value| {
+        if (&least..=&most).contains(&value) {
+            Ok(())
+        } else {
+            Err(format!("must be {least} to {most}"))
+        }
+    }
+}
+
 /// A text as a TOML basic string.
 fn quoted(text: &str) -> String {
     let escaped = text.chars().map(|c| match c {

@@ -8,6 +8,7 @@ pub mod check;
 pub mod columns;
 pub mod compute;
 pub mod config;
+mod connections;
 pub mod consistency;
 pub mod deadline;
 pub mod fault;

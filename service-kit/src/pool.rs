@@ -23,7 +23,7 @@ use tokio::{
 };
 use tonic::Code;
 
-use crate::{fault::Fault, guard::panic_text, memory::Memory};
+use crate::{fault::Fault, guard::panic_text, limits::Limits, memory::Memory};
 
 /// When a refused caller may find a free place.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -62,6 +62,7 @@ pub struct Pool {
     size: usize,
     queue: usize,
     memory: Arc<Memory>,
+    limits: Limits,
     /// A permit for each call that runs or waits.
     admitted: Arc<Semaphore>,
     /// A permit for each call that runs.
@@ -101,10 +102,22 @@ impl Pool {
             size,
             queue: settings.queue,
             memory: Memory::new(settings.memory_bytes),
+            limits: Limits::default(),
             admitted: Arc::new(Semaphore::new(size + settings.queue)),
             calls: Arc::new(Semaphore::new(size)),
             jobs: Arc::new(Semaphore::new(jobs)),
         })
+    }
+
+    /// This pool, for a server that has these limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The limits of the server that computes here.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Runs `future` such that [`Pool::current`] finds this pool in it.

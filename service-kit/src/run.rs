@@ -15,7 +15,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{self, Action, EXIT_USAGE, Early, Setting, Values},
+    config::{self, Action, EXIT_USAGE, Early, Setting, Values, within},
     limits::Limits,
     pool::PoolSettings,
     server::{ServeError, signals},
@@ -96,8 +96,8 @@ impl Config {
 
     /// The settings of a service, with its defaults.
     #[must_use]
-    pub fn settings(program: &Program) -> [Setting; 15] {
-        [
+    pub fn settings(program: &Program) -> Vec<Setting> {
+        let mut settings = vec![
             Setting::new("listen", program.listen, "IP:PORT to listen on"),
             Setting::new("data-dir", program.data_dir, "directory of the store"),
             Setting::new(
@@ -144,28 +144,15 @@ impl Config {
                 "most memory that all computations that run are estimated to take together, in \
                  MiB, 16 to 1048576; what finds no room is refused, jobs wait",
             ),
-            Setting::new(
-                "max-deadline-seconds",
-                "3600",
-                "most time of a call or stream, 0 (no limit) to 604800",
-            ),
-            Setting::new(
-                "max-calls",
-                "1024",
-                "calls and streams that run at a time, 1 to 1000000",
-            ),
-            Setting::new(
-                "max-streams-per-connection",
-                "256",
-                "calls and streams of one connection that run at a time, 1 to 100000",
-            ),
             Setting::new("log-format", "pretty", "pretty or json"),
             Setting::new(
                 "log-filter",
                 "info",
                 "which events are logged: info, warn, debug",
             ),
-        ]
+        ];
+        settings.extend(Limits::SETTINGS);
+        settings
     }
 
     fn from_values(values: &mut Values) -> Result<Self, Early> {
@@ -185,9 +172,7 @@ impl Config {
         let threads = values.take_if("compute-threads", within(0, 1024));
         let queue = values.take_if("compute-queue", within(0, 100_000));
         let memory = values.take_if::<u64>("compute-memory-mib", within(16, 1_048_576));
-        let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));
-        let max_calls = values.take_if("max-calls", within(1, 1_000_000));
-        let max_streams = values.take_if("max-streams-per-connection", within(1, 100_000));
+        let limits = Limits::take(values);
         let log_format = values.take("log-format");
         let log_filter =
             values.take_if::<String>("log-filter", |text| telemetry::check_filter(text));
@@ -207,14 +192,7 @@ impl Config {
                 queue: queue.ok_or_else(missing)?,
                 memory_bytes: memory.ok_or_else(missing)? << 20,
             },
-            limits: Limits {
-                max_deadline: match max_deadline.ok_or_else(missing)? {
-                    0 => None,
-                    seconds => Some(Duration::from_secs(seconds)),
-                },
-                max_calls: max_calls.ok_or_else(missing)?,
-                max_streams: max_streams.ok_or_else(missing)?,
-            },
+            limits: limits.ok_or_else(missing)?,
             log_format,
             log_filter: log_filter.ok_or_else(missing)?,
         })
@@ -227,16 +205,6 @@ impl Config {
             cache_bytes: self.cache_bytes,
             min_free_bytes: self.min_free_bytes,
             ..StoreOptions::default()
-        }
-    }
-}
-
-fn within<N: PartialOrd + Display>(least: N, most: N) -> impl Fn(&N) -> Result<(), String> {
-    move |value| {
-        if (&least..=&most).contains(&value) {
-            Ok(())
-        } else {
-            Err(format!("must be {least} to {most}"))
         }
     }
 }

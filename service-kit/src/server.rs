@@ -14,6 +14,7 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    connections::Connections,
     deadline::Phase,
     guard::GuardLayer,
     limits::Limits,
@@ -21,9 +22,6 @@ use crate::{
     slot::StoreSlot,
     store::{Health as StoreHealth, Store, StoreError, StoreOptions},
 };
-
-/// Most bytes of a request message, unless a method says otherwise.
-pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most bytes of the headers of a request.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
@@ -103,7 +101,7 @@ pub async fn serve(
     health_of.set(ServingStatus::NotServing).await;
     let routes = reflection(routes.add_service(health), settings.descriptors)?;
 
-    let pool = Pool::new(settings.compute)?;
+    let pool = Pool::new(settings.compute)?.with_limits(settings.limits);
     let (stop, stopped) = watch::channel(Phase::Serving);
     let transport = tokio::spawn(transport(&settings, listener, routes, &pool, stopped));
     let store = open(settings.data_dir, settings.store).await?;
@@ -169,21 +167,28 @@ fn transport(
         .with_keepalive_interval(Some(KEEPALIVE_AGAIN.0))
         .with_keepalive_retries(Some(KEEPALIVE_AGAIN.1));
     let limits = settings.limits;
+    let connections = Connections::new(incoming, limits.max_connections);
     let guard = GuardLayer {
         domain: settings.domain,
-        max_message_bytes: MAX_MESSAGE_BYTES,
+        max_message_bytes: limits.max_message_bytes,
         pool: pool.clone(),
         phase: phase.clone(),
         max_deadline: limits.max_deadline,
         calls: Arc::new(Semaphore::new(limits.max_calls)),
         max_calls: limits.max_calls,
     };
-    Server::builder()
+    let mut server = Server::builder()
         .max_concurrent_streams(limits.max_streams)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_header_list_size(MAX_HEADER_BYTES);
+    if let Some(age) = limits.max_connection_age {
+        // Not with tonic's grace, which skips telling the client. What ends the calls that run on
+        // is their deadline.
+        server = server.max_connection_age(age);
+    }
+    server
         .layer(guard)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, async move {
+        .serve_with_incoming_shutdown(connections, async move {
             // The sender goes away only with the whole service, which is a reason to stop too.
             drop(phase.wait_for(|phase| *phase != Phase::Serving).await);
         })

@@ -11,7 +11,6 @@ use almanac_service_kit::{
     fault::Fault,
     import::{self, Answers, Imports},
     jobs::Jobs,
-    server::MAX_MESSAGE_BYTES,
     slot::StoreSlot,
     store::Store,
 };
@@ -34,15 +33,16 @@ pub mod series;
 pub mod values;
 pub mod verify;
 
-/// The service's own routes; the kit adds health and reflection.
+/// The service's own routes, for requests of at most `message_bytes`; the kit adds health and
+/// reflection.
 #[must_use]
-pub fn routes(slot: Arc<StoreSlot>, desk: Desk, imports: Imports) -> Routes {
+pub fn routes(slot: Arc<StoreSlot>, desk: Desk, imports: Imports, message_bytes: usize) -> Routes {
     let service = ForecastServiceServer::new(Api {
         slot,
         desk,
         imports,
     });
-    Routes::new(service.max_decoding_message_size(MAX_MESSAGE_BYTES))
+    Routes::new(service.max_decoding_message_size(message_bytes))
 }
 
 /// The number of series of a market, leaves and aggregates; none where it cannot be counted.

@@ -25,7 +25,6 @@ use crate::{
     fault::{Fault, Violations},
     guard::transport_fault,
     pool::Pool,
-    server::MAX_MESSAGE_BYTES,
     store::Store,
 };
 
@@ -114,7 +113,7 @@ where
         let pool = pool?;
         let start = match frames.next().await {
             None => return Err(unexpected("the stream ended before a start").into()),
-            Some(Err(status)) => return Err(broken(&status)),
+            Some(Err(status)) => return Err(broken(&status, &pool)),
             Some(Ok(request)) => match I::frame(request) {
                 Some(Frame::Start(start)) => start,
                 _ => return Err(unexpected("the first frame must be a start").into()),
@@ -205,7 +204,7 @@ where
                 "the stream ended without finish",
                 self.next,
             )),
-            Some(Err(status)) => match broken(&status) {
+            Some(Err(status)) => match broken(&status, &self.pool) {
                 End::Fault(fault) => Err(fault),
                 end => return Err(end),
             },
@@ -292,8 +291,8 @@ impl<T> Drop for Task<T> {
 }
 
 /// What a broken stream comes to: a fault where the caller can still be told.
-fn broken(status: &Status) -> End {
-    match transport_fault(status, MAX_MESSAGE_BYTES) {
+fn broken(status: &Status, pool: &Pool) -> End {
+    match transport_fault(status, pool.limits().max_message_bytes) {
         Some(fault) => End::Fault(fault),
         None => End::Gone,
     }

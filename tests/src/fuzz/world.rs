@@ -59,8 +59,10 @@ impl World {
 
     /// The forecast service.
     pub(super) fn forecast() -> Outcome<Self> {
-        let routes =
-            |slot| forecast_service::grpc::routes(slot, Desk::new(1 << 20), Imports::default());
+        let routes = |slot| {
+            let (desk, imports) = (Desk::new(1 << 20), Imports::default());
+            forecast_service::grpc::routes(slot, desk, imports, 4 << 20)
+        };
         let schema = Schema::read(forecast::DESCRIPTORS)?;
         Self::new("forecast", schema, routes, samples::forecast())
     }

@@ -31,5 +31,6 @@ mod published_figures;
 mod python;
 mod standard_methods;
 mod support;
+mod transport;
 mod upkeep;
 mod world_cities;
