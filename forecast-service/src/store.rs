@@ -230,6 +230,15 @@ impl MarketView {
         })
     }
 
+    /// The revision that last changed the market `id`: whether what was loaded is still so.
+    ///
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub fn written_at(read: &impl Read, id: &str) -> Result<Revision, Fault> {
+        let found = read.written_at(&MARKETS, &(0, id)).or_fault()?;
+        found.ok_or_else(|| Fault::not_found(&format!("markets/{id}")))
+    }
+
     /// The key of a point.
     #[must_use]
     pub fn point_key(&self, series: &Series, period: Period) -> PointKey {

@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::{
     fault::Fault,
     plain::control::{Control, Stopped},
-    pool::Pool,
+    pool::{Pool, Slot},
 };
 
 /// The call that a computation is for: it stops once the caller goes away.
@@ -53,9 +53,31 @@ where
     F: FnOnce(&Caller) -> Result<T, Fault> + Send + 'static,
 {
     let pool = Pool::current()?;
+    let slot = pool.call_slot().await?;
+    attended(&pool, slot, work).await
+}
+
+/// As [`compute`], for a part of a stream: it waits for its turn and is never refused.
+///
+/// # Errors
+/// What `work` answers, or INTERNAL if `work` panics.
+pub(crate) async fn compute_part<T, F>(pool: Pool, work: F) -> Result<T, Fault>
+where
+    T: Send + 'static,
+    F: FnOnce(&Caller) -> Result<T, Fault> + Send + 'static,
+{
+    let slot = pool.part_slot().await?;
+    attended(&pool, slot, work).await
+}
+
+/// Runs `work` for as long as this future is kept.
+async fn attended<T, F>(pool: &Pool, slot: Slot, work: F) -> Result<T, Fault>
+where
+    T: Send + 'static,
+    F: FnOnce(&Caller) -> Result<T, Fault> + Send + 'static,
+{
     let caller = Arc::new(Caller::default());
     let _hang_up = HangUp(Arc::clone(&caller));
-    let slot = pool.call_slot().await?;
     let work = move || {
         caller.check()?;
         work(&caller)

@@ -27,6 +27,7 @@ use tonic::Status;
 
 use crate::{
     fault::{Fault, Violations},
+    plain::control::Control,
     store::{Store, Transaction},
 };
 
@@ -77,8 +78,8 @@ pub trait Import: Send + Sync + Sized + 'static {
     /// Checks rows as far as that goes outside of a transaction. Blocks.
     ///
     /// # Errors
-    /// A fault of the chunk as a whole; bad rows are no fault.
-    fn check(&self, rows: Vec<Self::Row>) -> Result<Self::Checked, Fault>;
+    /// A fault of the chunk as a whole, or that nobody waits; bad rows are no fault.
+    fn check(&self, rows: Vec<Self::Row>, control: &dyn Control) -> Result<Self::Checked, Fault>;
 
     /// Writes the good rows.
     ///

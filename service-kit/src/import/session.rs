@@ -22,8 +22,10 @@ use super::{
     state::{self, Chunk, Started},
 };
 use crate::{
+    compute::{Caller, compute_part},
     fault::{Fault, Violations},
     guard::transport_fault,
+    plain::control::{Control, Stopped, attended},
     pool::Pool,
     store::Store,
 };
@@ -241,9 +243,9 @@ where
         }
         self.next = self.next.max(sequence + 1);
         let (pool, import) = (self.pool.clone(), Arc::clone(&self.import));
-        let work = move || {
-            let hash = hash(&rows);
-            let checked = import.check(rows)?;
+        let work = move |caller: &Caller| {
+            let hash = hash(&rows, caller)?;
+            let checked = import.check(rows, caller)?;
             Ok(Chunk {
                 sequence,
                 rows: hash,
@@ -251,10 +253,8 @@ where
             })
         };
         // A task, because nobody drives this future while the client does not read.
-        self.checking.push_back(Task::spawn(async move {
-            let slot = pool.part_slot().await?;
-            pool.run(slot, work).await
-        }));
+        self.checking
+            .push_back(Task::spawn(compute_part(pool, work)));
         Ok(())
     }
 
@@ -263,6 +263,13 @@ where
         let (store, started) = (self.store.clone(), Arc::clone(&self.started));
         let commit = state::commit(store, started, Arc::clone(&self.import), chunk);
         self.committing.push_back(commit.boxed());
+    }
+}
+
+/// Chunks that wait for the committer are not written any more: nobody would hear of them.
+impl<I: Import, S> Drop for Session<I, S> {
+    fn drop(&mut self) {
+        self.started.give_up();
     }
 }
 
@@ -307,10 +314,11 @@ fn unexpected(text: &str) -> Fault {
 }
 
 /// The hash of rows, each with its length.
-fn hash<R: prost::Message>(rows: &[R]) -> [u8; 32] {
+fn hash<R: prost::Message>(rows: &[R], control: &dyn Control) -> Result<[u8; 32], Stopped> {
     let mut hasher = blake3::Hasher::new();
     let mut bytes = Vec::new();
-    for row in rows {
+    for row in attended(rows, control) {
+        let row = row?;
         bytes.clear();
         bytes.extend_from_slice(&(row.encoded_len() as u64).to_le_bytes());
         // A Vec has room for any message.
@@ -318,5 +326,5 @@ fn hash<R: prost::Message>(rows: &[R]) -> [u8; 32] {
             hasher.update(&bytes);
         }
     }
-    *hasher.finalize().as_bytes()
+    Ok(*hasher.finalize().as_bytes())
 }

@@ -72,7 +72,8 @@ pub(super) struct Started {
     method: &'static str,
     stop: bool,
     validate_only: bool,
-    /// Whether a chunk was refused: those behind it are under way already, and must not be kept.
+    /// Whether a chunk was refused, or the stream is gone: those behind it are under way already,
+    /// and must not be kept.
     refused: AtomicBool,
 }
 
@@ -111,6 +112,11 @@ impl Started {
             validate_only: start.validate_only,
             refused: AtomicBool::new(false),
         })
+    }
+
+    /// Lets no further chunk of the stream be written.
+    pub(super) fn give_up(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn validate_only(&self) -> bool {
@@ -224,12 +230,12 @@ pub(super) async fn commit<I: Import>(
     let tokens = store.clone();
     write(&store, started.intent(), move |tx| {
         if started.refused.load(Ordering::Relaxed) {
-            let text = "a chunk before this one was refused";
+            let text = "a chunk before this one was refused, or the stream is gone";
             return Err(incomplete(text, chunk.sequence));
         }
         let acknowledged = apply(tx, &tokens, &started, &*import, chunk);
         if acknowledged.is_err() {
-            started.refused.store(true, Ordering::Relaxed);
+            started.give_up();
         }
         acknowledged
     })

@@ -1,8 +1,11 @@
 //! The protocol over plain numbers: what no client can see or wait for.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use almanac_proto::common::v1::{ErrorReason, ImportFinish, ImportStart, OnError};
@@ -17,6 +20,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Violations},
+    plain::control::Control,
     pool::{Pool, PoolSettings},
     store::{CommitTime, Read as _, Store, StoreOptions, Table, Transaction},
     write::store_fault,
@@ -25,6 +29,9 @@ use crate::{
 /// Numbers, and how often each was written.
 const NUMBERS: Table<i64, u64> = Table::new(1, "numbers");
 const ID: &str = "9d7c2f0e-6b1a-4a54-8f0e-0c5d2b7a1e11";
+
+/// A row that is checked for as long as anybody waits.
+const ENDLESS: i64 = i64::MAX;
 
 /// Imports numbers that are not negative.
 struct Numbers;
@@ -50,7 +57,11 @@ impl Import for Numbers {
         Ok(Self)
     }
 
-    fn check(&self, rows: Vec<i64>) -> Result<Vec<i64>, Fault> {
+    fn check(&self, rows: Vec<i64>, control: &dyn Control) -> Result<Vec<i64>, Fault> {
+        while rows.contains(&ENDLESS) {
+            control.check()?;
+            std::thread::yield_now();
+        }
         Ok(rows)
     }
 
@@ -325,4 +336,18 @@ async fn dropped_answers_leave_whole_chunks_only() {
             "{number}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_not_checked_on_once_the_stream_is_dropped() {
+    let rig = Rig::new();
+    let frames = stream::iter([start(ID), chunk(1, &[ENDLESS])]).chain(stream::pending());
+    let mut answers = rig.serve(frames);
+    assert_eq!(next_of(&answers.next().await.unwrap()), 1);
+    while rig.pool.idle(Duration::ZERO).await {
+        assert!(answers.next().now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(answers);
+    assert!(rig.pool.idle(Duration::from_secs(60)).await);
 }

@@ -32,6 +32,26 @@ pub struct View<'a> {
     pub(super) group: Option<&'a GroupLayer>,
 }
 
+impl View<'_> {
+    /// The newest version under a key, a deletion too.
+    fn newest<K: Key, V: Record>(
+        &self,
+        table: &Table<K, V>,
+        key: &[u8],
+    ) -> Result<Option<RawVersion>, StoreError> {
+        let pending = self.layers.iter().find_map(|layer| layer.get(key));
+        if let Some(version) = pending {
+            return Ok(Some(version.clone()));
+        }
+        // A transaction reads a key once, and an import a million of them.
+        let read = match self.group {
+            Some(_) => Shared::newest,
+            None => Shared::recall,
+        };
+        read(self.shared, key, self.at).map_err(|error| table.raw_error(error))
+    }
+}
+
 /// Reads of one state of the store. Everything a reader sees belongs to one revision.
 pub trait Read {
     #[doc(hidden)]
@@ -47,21 +67,8 @@ pub trait Read {
         table: &Table<K, V>,
         key: &Q,
     ) -> Result<Option<Versioned<V>>, StoreError> {
-        let view = self.view();
         let key = table.key_bytes(key);
-        let pending = view.layers.iter().find_map(|layer| layer.get(&key));
-        let newest = match pending {
-            Some(version) => Some(version.clone()),
-            None => {
-                // A transaction reads a key once, and an import a million of them.
-                let read = match view.group {
-                    Some(_) => Shared::newest,
-                    None => Shared::recall,
-                };
-                read(view.shared, &key, view.at).map_err(|error| table.raw_error(error))?
-            }
-        };
-        let Some(newest) = newest else {
+        let Some(newest) = self.view().newest(table, &key)? else {
             return Ok(None);
         };
         let Versioned {
@@ -74,6 +81,22 @@ pub trait Read {
             revision,
             time,
         }))
+    }
+
+    /// The revision that last wrote what is under a key: whether it is still what was read before,
+    /// without decoding it.
+    ///
+    /// # Errors
+    /// [`StoreError::CorruptValue`] for a bad checksum, [`StoreError::Engine`],
+    /// [`StoreError::Closed`].
+    fn written_at<K: Key, V: Record, Q: AsKey<K> + ?Sized>(
+        &self,
+        table: &Table<K, V>,
+        key: &Q,
+    ) -> Result<Option<Revision>, StoreError> {
+        let newest = self.view().newest(table, &table.key_bytes(key))?;
+        let stored = newest.filter(|version| version.value.is_some());
+        Ok(stored.map(|version| version.revision))
     }
 
     /// The records whose keys begin with `prefix`, in key order: `&()` for the whole table,

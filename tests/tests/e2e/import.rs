@@ -355,6 +355,36 @@ async fn bad_rows_are_left_out_or_stop_the_import() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_market_that_changes_under_an_import_is_seen_by_its_next_rows() {
+    let fresh = forecast().await;
+    let mut client = fresh.service.client();
+    let market = market_request("gdp", members());
+    client.create_market(market).await.unwrap();
+    let start = start(MARKET, OnError::RejectRow);
+    let (mut stream, _) = begin(&mut client.clone(), start).await.unwrap();
+    let rows = |year: &str| vec![gdp(1, 1.0), wire::point("north", year, 2.0)];
+    let ack = chunk(&mut stream, 1, rows("1901")).await.unwrap();
+    assert_eq!((ack.written_count, ack.rejected_count), (1, 1));
+    let mut more = members();
+    more.push(wire::member("north", "asia", "North"));
+    let market = forecast_pb::Market {
+        name: MARKET.to_owned(),
+        ..wire::market("GDP", "billion USD", more)
+    };
+    let update = forecast_pb::UpdateMarketRequest {
+        market: Some(market),
+        ..Default::default()
+    };
+    client.update_market(update).await.unwrap();
+    for (sequence, year) in [(2, "1902"), (3, "1903")] {
+        let ack = chunk(&mut stream, sequence, rows(year)).await.unwrap();
+        assert_eq!((ack.written_count, ack.rejected_count), (2, 0));
+    }
+    drop(stream);
+    fresh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_not_read_from() {
     const CHUNKS: i64 = 60;
     let fresh = ranking().await;

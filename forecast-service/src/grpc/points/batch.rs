@@ -6,6 +6,7 @@ use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1 as pb};
 use almanac_service_kit::{
     fault::{Fault, Violations},
     import::Written,
+    plain::control::{Control, Stopped, Unlimited, attended},
     store::{Read, Revision, Transaction},
 };
 use tonic::Code;
@@ -42,21 +43,28 @@ impl Checked {
 }
 
 /// Checks rows against their market.
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
 pub(super) fn check(
-    read: &impl Read,
-    market: &str,
+    market: &MarketView,
     wire: Vec<pb::Point>,
-) -> Result<Checked, Fault> {
-    let market = MarketView::load(read, market)?;
-    let rows = parse(&wire, &market);
+    control: &dyn Control,
+) -> Result<Checked, Stopped> {
+    let rows = parse(&wire, market, control)?;
     let market = market.revision;
     Ok(Checked { wire, market, rows })
 }
 
-fn parse(points: &[pb::Point], market: &MarketView) -> Rows {
+fn parse(
+    points: &[pb::Point],
+    market: &MarketView,
+    control: &dyn Control,
+) -> Result<Rows, Stopped> {
     let mut first: BTreeMap<PointKey, usize> = BTreeMap::new();
     let mut rows = Rows::default();
-    for (row, point) in points.iter().enumerate() {
+    for row in attended(points.iter().enumerate(), control) {
+        let (row, point) = row?;
         let at = at(row);
         let mut violations = Violations::new();
         let parsed = convert::point::parse(point, &at, market, &mut violations);
@@ -72,7 +80,7 @@ fn parse(points: &[pb::Point], market: &MarketView) -> Rows {
             _ => rows.rejected.push((row, violations)),
         }
     }
-    rows
+    Ok(rows)
 }
 
 fn at(row: usize) -> String {
@@ -87,11 +95,12 @@ pub(super) fn write(
     checked: Checked,
     since: Option<Revision>,
 ) -> Result<Written, Fault> {
-    let now = MarketView::load(tx, market)?;
-    let rows = if now.revision == checked.market {
+    let now = MarketView::written_at(tx, market)?;
+    let rows = if now == checked.market {
         checked.rows
     } else {
-        parse(&checked.wire, &now)
+        // A transaction goes to its end.
+        parse(&checked.wire, &MarketView::load(tx, market)?, &Unlimited)?
     };
     check_unchanged(tx, &rows.good, since)?;
     for (_, key, point) in &rows.good {
@@ -121,4 +130,100 @@ fn check_unchanged(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use almanac_service_kit::{
+        plain::period::Frequency,
+        resource::Stored,
+        store::{Read as _, Store, StoreOptions},
+    };
+
+    use super::*;
+    use crate::{
+        domain::hierarchy,
+        store::{Dimension, MARKETS, Market},
+    };
+
+    fn market(nonnegative: bool) -> Stored<Market> {
+        let member = hierarchy::Member {
+            id: "world".to_owned(),
+            parent: None,
+            display_name: String::new(),
+        };
+        let region = Dimension {
+            declared: hierarchy::Dimension {
+                id: "region".to_owned(),
+                members: vec![member],
+            },
+            display_name: String::new(),
+            labels: BTreeMap::new(),
+        };
+        Stored {
+            uid: 7,
+            create_time: 0,
+            display_name: String::new(),
+            labels: BTreeMap::new(),
+            body: Market {
+                description: String::new(),
+                unit: String::new(),
+                basis: None,
+                frequency: Frequency::Yearly,
+                nonnegative,
+                dimensions: vec![region],
+            },
+        }
+    }
+
+    fn point(period: &str, value: f64) -> pb::Point {
+        pb::Point {
+            series: Some(pb::SeriesKey::default()),
+            period: period.to_owned(),
+            state: Some(pb::point::State::Value(value)),
+            ..Default::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_are_checked_again_where_the_market_changed_before_their_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+        for (nonnegative, bad) in [(false, vec![]), (true, vec![1])] {
+            let put = |market: Stored<Market>| {
+                store.transact(move |tx| tx.put(&MARKETS, &(0, "m"), &market))
+            };
+            put(market(false)).await.unwrap();
+            let seen = MarketView::load(&store.latest(), "m").unwrap();
+            let rows = vec![point("2023", 1.0), point("2024", -1.0)];
+            let checked = check(&seen, rows, &Unlimited).unwrap();
+            assert!(checked.rows.rejected.is_empty());
+            if nonnegative {
+                put(market(true)).await.unwrap();
+            }
+            let clear = store.transact(|tx| {
+                tx.delete(&POINTS, &(7, "world", 2023))?;
+                tx.delete(&POINTS, &(7, "world", 2024))
+            });
+            clear.await.unwrap();
+            let written = store.transact(move |tx| write(tx, "m", checked, None));
+            let written = written.await.unwrap().value;
+            let rejected: Vec<usize> = written.rejected.iter().map(|(row, _)| *row).collect();
+            assert_eq!(rejected, bad);
+            let read = store.latest();
+            let there = |year: i64| read.get(&POINTS, &(7, "world", year)).unwrap().is_some();
+            assert_eq!((there(2023), there(2024)), (true, !nonnegative));
+        }
+        let gone = store.transact(|tx| tx.delete(&MARKETS, &(0, "m")));
+        let seen = MarketView::load(&store.latest(), "m").unwrap();
+        gone.await.unwrap();
+        let checked = check(&seen, vec![point("2025", 1.0)], &Unlimited).unwrap();
+        let written = store
+            .transact(move |tx| write(tx, "m", checked, None))
+            .await;
+        assert!(written.is_err());
+        store.close().unwrap();
+    }
 }

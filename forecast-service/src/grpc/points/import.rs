@@ -1,10 +1,13 @@
 //! ImportPoints.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use almanac_proto::forecast::v1::{self as pb, import_points_request as request};
 use almanac_service_kit::{
     fault::Fault,
     import::{Answer, Frame, Import, Written},
     name,
+    plain::control::Control,
     store::{Store, Transaction},
 };
 use pb::import_points_response as response;
@@ -17,6 +20,25 @@ use crate::{convert, error::DOMAIN, store::MarketView};
 pub struct Points {
     store: Store,
     market: String,
+    /// The market as rows were last checked against it: a large one takes longer to load than a
+    /// chunk to check.
+    loaded: Mutex<Option<Arc<MarketView>>>,
+}
+
+impl Points {
+    /// The market as it is now.
+    fn market(&self) -> Result<Arc<MarketView>, Fault> {
+        let read = self.store.latest();
+        let now = MarketView::written_at(&read, &self.market)?;
+        // Whoever else checks a chunk waits for the load instead of making its own.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(market) = loaded.as_ref().filter(|market| market.revision >= now) {
+            return Ok(Arc::clone(market));
+        }
+        let market = Arc::new(MarketView::load(&read, &self.market)?);
+        *loaded = Some(Arc::clone(&market));
+        Ok(market)
+    }
 }
 
 impl Import for Points {
@@ -50,13 +72,17 @@ impl Import for Points {
 
     fn open(store: &Store, parent: &str) -> Result<Self, Fault> {
         let [market] = name::parse("start.parent", parent, convert::MARKET)?;
-        MarketView::load(&store.latest(), &market)?;
-        let store = store.clone();
-        Ok(Self { store, market })
+        MarketView::written_at(&store.latest(), &market)?;
+        let (store, loaded) = (store.clone(), Mutex::default());
+        Ok(Self {
+            store,
+            market,
+            loaded,
+        })
     }
 
-    fn check(&self, rows: Vec<Self::Row>) -> Result<Checked, Fault> {
-        batch::check(&self.store.latest(), &self.market, rows)
+    fn check(&self, rows: Vec<Self::Row>, control: &dyn Control) -> Result<Checked, Fault> {
+        Ok(batch::check(&*self.market()?, rows, control)?)
     }
 
     fn write(&self, tx: &mut Transaction<'_>, checked: Checked) -> Result<Written, Fault> {

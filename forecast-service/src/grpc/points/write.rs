@@ -11,7 +11,7 @@ use almanac_service_kit::{
 };
 
 use super::batch;
-use crate::convert;
+use crate::{convert, store::MarketView};
 
 /// Most points of one WritePoints.
 pub const MAX_POINTS: usize = 10_000;
@@ -33,7 +33,11 @@ pub async fn write_points(
     let unchanged_since = since(store, request.if_revision.as_deref())?;
     // Checked outside of the committer, which every writer waits for.
     let (read, points, id) = (store.latest(), request.points, market.clone());
-    let mut checked = compute(move |_| batch::check(&read, &id, points)).await?;
+    let check = compute(move |caller| {
+        let market = MarketView::load(&read, &id)?;
+        Ok(batch::check(&market, points, caller)?)
+    });
+    let mut checked = check.await?;
     Written::all_or_nothing(checked.take_rejected())?;
     let tokens = store.clone();
     write(store, intent, move |tx| {

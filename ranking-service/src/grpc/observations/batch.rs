@@ -10,7 +10,10 @@ use almanac_proto::{
 use almanac_service_kit::{
     fault::{Fault, Violations},
     import::Written as Outcome,
-    plain::period::Frequency,
+    plain::{
+        control::{Control, Stopped, attended},
+        period::Frequency,
+    },
     store::{Read as _, Revision, Transaction},
     write::store_fault,
 };
@@ -35,9 +38,17 @@ pub struct Checked {
 }
 
 /// Checks rows by themselves.
-pub(super) fn check(protos: &[pb::Observation], dataset: &str) -> Checked {
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
+pub(super) fn check(
+    protos: &[pb::Observation],
+    dataset: &str,
+    control: &dyn Control,
+) -> Result<Checked, Stopped> {
     let mut checked = Checked::default();
-    for (row, proto) in protos.iter().enumerate() {
+    for row in attended(protos.iter().enumerate(), control) {
+        let (row, proto) = row?;
         let mut violations = Violations::new();
         let written = parse(proto, &at(row), dataset, &mut violations);
         match written {
@@ -45,7 +56,7 @@ pub(super) fn check(protos: &[pb::Observation], dataset: &str) -> Checked {
             _ => checked.rejected.push((row, violations)),
         }
     }
-    let twice = twice(&checked.rows);
+    let twice = twice(&checked.rows, control)?;
     checked.rows.retain(|(row, _)| !twice.contains_key(row));
     for (row, first) in twice {
         let mut violations = Violations::new();
@@ -54,21 +65,25 @@ pub(super) fn check(protos: &[pb::Observation], dataset: &str) -> Checked {
         checked.rejected.push((row, violations));
     }
     checked.rejected.sort_by_key(|(row, _)| *row);
-    checked
+    Ok(checked)
 }
 
 /// Rows whose cell stands in an earlier row, and that row.
-fn twice(rows: &[(usize, Written)]) -> BTreeMap<usize, usize> {
+fn twice(
+    rows: &[(usize, Written)],
+    control: &dyn Control,
+) -> Result<BTreeMap<usize, usize>, Stopped> {
     let mut first = BTreeMap::new();
     let mut twice = BTreeMap::new();
-    for (row, written) in rows {
+    for row in attended(rows, control) {
+        let (row, written) = row?;
         let cell = (&written.indicator, &written.entity, written.period);
         let earlier = *first.entry(cell).or_insert(*row);
         if earlier != *row {
             twice.insert(*row, earlier);
         }
     }
-    twice
+    Ok(twice)
 }
 
 fn at(row: usize) -> String {

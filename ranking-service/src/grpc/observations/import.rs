@@ -5,6 +5,7 @@ use almanac_service_kit::{
     fault::Fault,
     import::{Answer, Frame, Import, Written},
     name,
+    plain::control::Control,
     store::{Store, Transaction},
 };
 use pb::import_observations_response as response;
@@ -53,8 +54,8 @@ impl Import for Observations {
         Ok(Self { dataset })
     }
 
-    fn check(&self, rows: Vec<Self::Row>) -> Result<Checked, Fault> {
-        Ok(batch::check(&rows, &self.dataset))
+    fn check(&self, rows: Vec<Self::Row>, control: &dyn Control) -> Result<Checked, Fault> {
+        Ok(batch::check(&rows, &self.dataset, control)?)
     }
 
     fn write(&self, tx: &mut Transaction<'_>, checked: Checked) -> Result<Written, Fault> {

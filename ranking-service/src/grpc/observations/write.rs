@@ -2,9 +2,11 @@
 
 use almanac_proto::{common::v1::ErrorReason as Common, ranking::v1 as pb};
 use almanac_service_kit::{
+    compute::compute,
     fault::{Fault, Violations},
     import::Written,
     name,
+    plain::control::Unlimited,
     store::Revision,
     write::{Intent, write as commit},
 };
@@ -14,6 +16,9 @@ use crate::grpc::App;
 
 /// Most observations of one batch.
 pub const MAX_BATCH: usize = 10_000;
+
+/// So many rows are checked where they are, in less than a millisecond and however busy the pool is.
+const FEW: usize = 256;
 
 /// Writes a batch, all or nothing.
 ///
@@ -43,7 +48,7 @@ pub async fn write(
     });
     let mut checked = Checked::default();
     if violations.count("observations", request.observations.len(), MAX_BATCH) {
-        checked = batch::check(&request.observations, &dataset);
+        checked = check(request.observations, &dataset).await?;
     }
     for (_, bad) in std::mem::take(&mut checked.rejected) {
         violations.absorb(bad);
@@ -60,4 +65,12 @@ pub async fn write(
         })
     })
     .await
+}
+
+async fn check(rows: Vec<pb::Observation>, dataset: &str) -> Result<Checked, Fault> {
+    if rows.len() <= FEW {
+        return Ok(batch::check(&rows, dataset, &Unlimited)?);
+    }
+    let dataset = dataset.to_owned();
+    compute(move |caller| Ok(batch::check(&rows, &dataset, caller)?)).await
 }
