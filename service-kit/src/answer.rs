@@ -8,36 +8,23 @@ use std::{
 
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Status, body::Body};
 
-use crate::{deadline::Ending, fault::Fault, pool::Pool};
+use crate::{fault::Fault, guard::Call};
 
 /// The body of one answer.
 pub(crate) struct Answer {
     /// None once it was cut off.
     inner: Option<Body>,
-    ending: Ending,
-    pool: Pool,
-    domain: &'static str,
-    _place: Option<OwnedSemaphorePermit>,
+    call: Call,
 }
 
 impl Answer {
-    /// Watches `inner`, whose messages may be computed on `pool`.
-    pub(crate) fn new(
-        inner: Body,
-        ending: Ending,
-        pool: Pool,
-        domain: &'static str,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    /// Watches `inner`, the answer to `call`.
+    pub(crate) fn new(inner: Body, call: Call) -> Self {
         Self {
             inner: Some(inner),
-            ending,
-            pool,
-            domain,
-            _place: place,
+            call,
         }
     }
 
@@ -46,7 +33,7 @@ impl Answer {
         self.inner = None;
         tracing::info!(reason = fault.reason(), "an answer was cut off");
         let mut trailers = HeaderMap::new();
-        if let Err(error) = fault.into_status(self.domain).add_header(&mut trailers) {
+        if let Err(error) = self.call.status(fault).add_header(&mut trailers) {
             tracing::error!(%error, "a status that is no header");
         }
         Frame::trailers(trailers)
@@ -66,14 +53,14 @@ impl HttpBody for Answer {
             return Poll::Ready(None);
         };
         // One that always has a next message must end at its deadline too.
-        if !this.ending.is_late() {
-            let pool = this.pool.clone();
+        if !this.call.is_late() {
+            let pool = this.call.pool();
             let next = pool.within(|| Pin::new(inner).poll_frame(context));
             if next.is_ready() {
                 return next;
             }
         }
-        let ended = this.ending.poll(context);
+        let ended = this.call.poll_end(context);
         ended.map(|fault| Some(Ok(this.cut(fault))))
     }
 

@@ -100,22 +100,16 @@ pub(crate) fn draining() -> Fault {
 pub(crate) struct Ending {
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    phase: watch::Receiver<Phase>,
     last: Phase,
     over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Ending {
     /// At the deadline, and when the service has come to a phase.
-    pub(crate) fn new(
-        deadline: Option<Instant>,
-        phase: watch::Receiver<Phase>,
-        last: Phase,
-    ) -> Self {
+    pub(crate) fn new(deadline: Option<Instant>, last: Phase) -> Self {
         Self {
             deadline,
             timer: None,
-            phase,
             last,
             over: None,
         }
@@ -127,8 +121,12 @@ impl Ending {
             .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// The fault of the call, once it is to end.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
+    /// The fault of the call, once it is to end. `phase` tells how far the service is.
+    pub(crate) fn poll(
+        &mut self,
+        phase: &watch::Receiver<Phase>,
+        context: &mut Context<'_>,
+    ) -> Poll<Fault> {
         if self.is_late() {
             return Poll::Ready(late());
         }
@@ -140,7 +138,7 @@ impl Ending {
                 return Poll::Ready(late());
             }
         }
-        let (phase, last) = (&self.phase, self.last);
+        let last = self.last;
         let over = self.over.get_or_insert_with(|| {
             let mut phase = phase.clone();
             Box::pin(async move {

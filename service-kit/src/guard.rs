@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use std::{
 use almanac_proto::common::v1::ErrorReason;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -27,6 +27,7 @@ use crate::{
     answer::Answer,
     deadline::{Ending, Phase, deadline, draining},
     fault::Fault,
+    hex,
     pool::Pool,
 };
 
@@ -51,9 +52,7 @@ pub struct GuardLayer {
     pub phase: watch::Receiver<Phase>,
     /// How long a call may take, if there is a limit.
     pub max_deadline: Option<Duration>,
-    /// A permit for each call and stream of the service's own methods.
-    pub calls: Arc<Semaphore>,
-    /// How many permits there are, for the text of the refusal.
+    /// Calls and streams of the service's own methods that may run at a time.
     pub max_calls: usize,
 }
 
@@ -63,16 +62,28 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             inner,
-            settings: Arc::new(self.clone()),
+            server: Arc::new(Server {
+                settings: self.clone(),
+                running: AtomicUsize::new(0),
+            }),
         }
     }
+}
+
+/// What all calls of a server share. A call has one reference to it, not one to each part: other
+/// processors write to these counts of references all the time.
+#[derive(Debug)]
+struct Server {
+    settings: GuardLayer,
+    /// Calls and streams of the service's own methods that run.
+    running: AtomicUsize,
 }
 
 /// See [`GuardLayer`].
 #[derive(Debug, Clone)]
 pub struct Guard<S> {
     inner: S,
-    settings: Arc<GuardLayer>,
+    server: Arc<Server>,
 }
 
 impl<S> Service<Request<Body>> for Guard<S>
@@ -93,37 +104,77 @@ where
         let method = request.uri().path().to_owned();
         let span = tracing::info_span!("call", request_id = %id, %method);
         let started = Instant::now();
-        let settings = Arc::clone(&self.settings);
-        let (place, mut ending) = match settings.admit(&request) {
-            Ok(admitted) => admitted,
+        let server = &self.server;
+        let mut call = match server.admit(&request) {
+            Ok(call) => call,
             Err(fault) => {
-                let turn_away = async move { Ok(finish(settings.refuse(fault), &id, started)) };
+                let response = server.refuse(fault);
+                let turn_away = async move { Ok(finish(response, &id, started)) };
                 return Box::pin(turn_away.instrument(span));
             }
         };
-        let pool = settings.pool.clone();
-        let call = AssertUnwindSafe(pool.clone().scope(self.inner.call(request))).catch_unwind();
+        let work = call.pool().scope(self.inner.call(request));
+        let work = AssertUnwindSafe(work).catch_unwind();
         let answer = async move {
             // What the call still does when this ends, ends with it.
             let outcome = tokio::select! {
                 biased;
-                outcome = call => outcome,
-                fault = poll_fn(|context| ending.poll(context)) => Ok(Ok(settings.refuse(fault))),
+                outcome = work => outcome,
+                fault = poll_fn(|context| call.poll_end(context)) => {
+                    Ok(Ok(call.server.refuse(fault)))
+                }
             };
             let response = match outcome {
-                Ok(Ok(response)) => settings.explain(&method, response),
+                Ok(Ok(response)) => call.server.explain(&method, response),
                 Ok(Err(never)) => match never {},
-                Err(panic) => settings.refuse(Fault::internal(&panic_text(panic.as_ref()))),
+                Err(panic) => call.server.refuse(Fault::internal(&panic_text(panic.as_ref()))),
             };
-            let response = response
-                .map(|body| Body::new(Answer::new(body, ending, pool, settings.domain, place)));
+            let response = response.map(|body| Body::new(Answer::new(body, call)));
             Ok(finish(response, &id, started))
         };
         Box::pin(answer.instrument(span))
     }
 }
 
-impl GuardLayer {
+/// A call that runs, until its answer was read: its place among those that do, and what ends it
+/// early.
+pub(crate) struct Call {
+    server: Arc<Server>,
+    ending: Ending,
+    has_place: bool,
+}
+
+impl Call {
+    /// Whether its deadline has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        self.ending.is_late()
+    }
+
+    /// The fault of the call, once it is to end early.
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
+        self.ending.poll(&self.server.settings.phase, context)
+    }
+
+    /// Where it computes.
+    pub(crate) fn pool(&self) -> Pool {
+        self.server.settings.pool.clone()
+    }
+
+    /// How it is told a fault.
+    pub(crate) fn status(&self, fault: Fault) -> Status {
+        fault.into_status(self.server.settings.domain)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.has_place {
+            self.server.running.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Server {
     /// Replaces errors that tonic makes by itself, which carry no reason.
     fn explain(&self, method: &str, response: Response<Body>) -> Response<Body> {
         let Some(status) = Status::from_header_map(response.headers()) else {
@@ -132,7 +183,7 @@ impl GuardLayer {
         if !status.details().is_empty() {
             return response;
         }
-        let fault = match transport_fault(&status, self.max_message_bytes) {
+        let fault = match transport_fault(&status, self.settings.max_message_bytes) {
             Some(fault) => fault,
             None if status.code() == Code::Unimplemented => Fault::new(
                 Code::Unimplemented,
@@ -144,27 +195,40 @@ impl GuardLayer {
         self.refuse(fault)
     }
 
-    /// Whether a call may run: its place among those that do, and what ends it early.
-    fn admit(
-        &self,
-        request: &Request<Body>,
-    ) -> Result<(Option<OwnedSemaphorePermit>, Ending), Fault> {
-        let phase = self.phase.clone();
-        if !request.uri().path().starts_with(OWN_METHODS) {
+    /// Lets a call run, if it may.
+    fn admit(self: &Arc<Self>, request: &Request<Body>) -> Result<Call, Fault> {
+        let own = request.uri().path().starts_with(OWN_METHODS);
+        let ending = if own {
+            // Has not changed since it was Serving, as far as one load tells.
+            let phase = &self.settings.phase;
+            if phase.has_changed().unwrap_or(true) && *phase.borrow() != Phase::Serving {
+                return Err(draining());
+            }
+            let deadline = deadline(request.headers(), self.settings.max_deadline)?;
+            self.take_place()?;
+            Ending::new(deadline, Phase::Over)
+        } else {
             // Health and reflection answer at any time, and keep no service from ending.
-            return Ok((None, Ending::new(None, phase, Phase::Draining)));
-        }
-        if *phase.borrow() != Phase::Serving {
-            return Err(draining());
-        }
-        let deadline = deadline(request.headers(), self.max_deadline)?;
-        let place = Arc::clone(&self.calls).try_acquire_owned();
-        let place = place.map_err(|_| self.too_many())?;
-        Ok((Some(place), Ending::new(deadline, phase, Phase::Over)))
+            Ending::new(None, Phase::Draining)
+        };
+        Ok(Call {
+            server: Arc::clone(self),
+            ending,
+            has_place: own,
+        })
+    }
+
+    fn take_place(&self) -> Result<(), Fault> {
+        let most = self.settings.max_calls;
+        let one_more = |running| (running < most).then_some(running + 1);
+        let taken = self
+            .running
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        taken.map(drop).map_err(|_| self.too_many())
     }
 
     fn too_many(&self) -> Fault {
-        let most = self.max_calls.to_string();
+        let most = self.settings.max_calls.to_string();
         Fault::new(
             Code::ResourceExhausted,
             ErrorReason::TooManyCalls,
@@ -175,7 +239,7 @@ impl GuardLayer {
     }
 
     fn refuse(&self, fault: Fault) -> Response<Body> {
-        fault.into_status(self.domain).into_http()
+        fault.into_status(self.settings.domain).into_http()
     }
 }
 
@@ -224,10 +288,14 @@ fn request_id(request: &Request<Body>) -> String {
 /// An ID that no other call has: of this process, whose part is random, and of the call. Asking the
 /// system for randomness each time would cost more than all else here.
 fn new_id() -> String {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| hex::padded(uuid::Uuid::new_v4().as_u64_pair().0));
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    format!("{:016x}-{call:x}", *PROCESS)
+    let mut id = String::with_capacity(33);
+    id.push_str(&PROCESS);
+    id.push('-');
+    hex::push(&mut id, CALLS.fetch_add(1, Ordering::Relaxed));
+    id
 }
 
 fn log(response: &Response<Body>, started: Instant) {

@@ -17,6 +17,7 @@ pub mod filter;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod guard;
+mod hex;
 pub mod import;
 pub mod jobs;
 pub mod limits;

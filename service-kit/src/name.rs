@@ -60,11 +60,17 @@ pub fn relative(name: &str, collections: &[&str], parents: &[&str]) -> Result<St
 /// Joins collections and IDs to a name.
 #[must_use]
 pub fn join(parts: &[(&str, &str)]) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|(kind, id)| format!("{kind}/{id}"))
-        .collect();
-    parts.join("/")
+    let bytes = parts.iter().map(|(kind, id)| kind.len() + id.len() + 2);
+    let mut name = String::with_capacity(bytes.sum());
+    for (kind, id) in parts {
+        if !name.is_empty() {
+            name.push('/');
+        }
+        name.push_str(kind);
+        name.push('/');
+        name.push_str(id);
+    }
+    name
 }
 
 fn split(name: &str, collections: &[&str]) -> Option<Vec<String>> {

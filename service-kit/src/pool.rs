@@ -57,8 +57,11 @@ pub struct PoolSettings {
 
 /// Computes for calls and jobs. Clones share the threads.
 #[derive(Debug, Clone)]
-pub struct Pool {
-    threads: Arc<ThreadPool>,
+pub struct Pool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    threads: ThreadPool,
     size: usize,
     queue: usize,
     memory: Arc<Memory>,
@@ -97,8 +100,8 @@ impl Pool {
             .num_threads(size + jobs)
             .thread_name(|number| format!("compute-{number}"))
             .build()?;
-        Ok(Self {
-            threads: Arc::new(threads),
+        Ok(Self(Arc::new(Inner {
+            threads,
             size,
             queue: settings.queue,
             memory: Memory::new(settings.memory_bytes),
@@ -106,7 +109,7 @@ impl Pool {
             admitted: Arc::new(Semaphore::new(size + settings.queue)),
             calls: Arc::new(Semaphore::new(size)),
             jobs: Arc::new(Semaphore::new(jobs)),
-        })
+        })))
     }
 
     /// This pool, for a server that has these limits.
@@ -144,9 +147,9 @@ impl Pool {
     /// # Errors
     /// RESOURCE_EXHAUSTED (COMPUTE_BUSY) where the queue is full.
     pub(crate) async fn call_slot(&self) -> Result<Slot, Fault> {
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
+        let admitted = Arc::clone(&self.0.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| self.busy())?;
-        turn(&self.calls, Some(admitted), false).await
+        turn(&self.0.calls, Some(admitted), false).await
     }
 
     /// Waits for the turn of a part of a stream, which is never refused: streams bound their parts
@@ -155,7 +158,7 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn part_slot(&self) -> Result<Slot, Fault> {
-        turn(&self.calls, None, true).await
+        turn(&self.0.calls, None, true).await
     }
 
     /// Waits for the turn of a job.
@@ -163,11 +166,11 @@ impl Pool {
     /// # Errors
     /// INTERNAL, if the pool is gone.
     pub(crate) async fn job_slot(&self) -> Result<Slot, Fault> {
-        turn(&self.jobs, None, true).await
+        turn(&self.0.jobs, None, true).await
     }
 
     fn busy(&self) -> Fault {
-        let (threads, queue) = (self.size, self.queue);
+        let (threads, queue) = (self.0.size, self.0.queue);
         Fault::new(
             Code::ResourceExhausted,
             ErrorReason::ComputeBusy,
@@ -189,8 +192,8 @@ impl Pool {
     ) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
         let span = tracing::Span::current();
-        let memory = Arc::clone(&self.memory);
-        self.threads.spawn(move || {
+        let memory = Arc::clone(&self.0.memory);
+        self.0.threads.spawn(move || {
             let work = || memory.lend(slot.waits, || span.in_scope(work));
             let done = catch_unwind(AssertUnwindSafe(work));
             let done =
@@ -206,10 +209,10 @@ impl Pool {
     /// Waits until nothing runs, or for `limit`; says whether nothing does.
     pub(crate) async fn idle(&self, limit: Duration) -> bool {
         let idle = async {
-            let calls = u32::try_from(self.size).unwrap_or(u32::MAX);
-            let calls = self.calls.acquire_many(calls).await;
-            let jobs = u32::try_from(self.size.div_ceil(2)).unwrap_or(u32::MAX);
-            let jobs = self.jobs.acquire_many(jobs).await;
+            let calls = u32::try_from(self.0.size).unwrap_or(u32::MAX);
+            let calls = self.0.calls.acquire_many(calls).await;
+            let jobs = u32::try_from(self.0.size.div_ceil(2)).unwrap_or(u32::MAX);
+            let jobs = self.0.jobs.acquire_many(jobs).await;
             calls.is_ok() && jobs.is_ok()
         };
         tokio::time::timeout(limit, idle).await == Ok(true)

@@ -15,6 +15,7 @@ use crate::{
     consistency,
     fault::{Fault, Violations},
     filter::{Fields, Filter},
+    hex,
     name,
     page::Page,
     store::{CommitTime, Read, Record, Revision, Snapshot, Store, Table, Transaction, Versioned},
@@ -188,13 +189,17 @@ pub const FILTER_FIELDS: &[&str] = &["id", "display_name", "labels."];
 /// The etag of a version of a resource.
 #[must_use]
 pub fn etag(uid: u64, revision: Revision) -> String {
-    format!("{uid:x}-{:x}", revision.get())
+    let mut etag = String::with_capacity(34);
+    hex::push(&mut etag, uid);
+    etag.push('-');
+    hex::push(&mut etag, revision.get());
+    etag
 }
 
 /// A uid as text.
 #[must_use]
 pub fn uid_text(uid: u64) -> String {
-    format!("{uid:016x}")
+    hex::padded(uid)
 }
 
 /// The full name of a resource with these IDs.

@@ -3,10 +3,7 @@
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
@@ -174,7 +171,6 @@ fn transport(
         pool: pool.clone(),
         phase: phase.clone(),
         max_deadline: limits.max_deadline,
-        calls: Arc::new(Semaphore::new(limits.max_calls)),
         max_calls: limits.max_calls,
     };
     let mut server = Server::builder()

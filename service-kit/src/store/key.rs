@@ -171,11 +171,11 @@ impl<const N: usize> Key for [u8; N] {
 }
 
 fn encode_text(text: &str, out: &mut Vec<u8>) {
-    for &byte in text.as_bytes() {
-        out.push(byte);
-        if byte == 0 {
-            out.push(0xFF);
+    for (place, piece) in text.as_bytes().split(|&byte| byte == 0).enumerate() {
+        if place > 0 {
+            out.extend_from_slice(&[0, 0xFF]);
         }
+        out.extend_from_slice(piece);
     }
     out.extend_from_slice(&[0, 0]);
 }

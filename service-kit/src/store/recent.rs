@@ -5,7 +5,7 @@
 //! after the last one for which this is known goes to the index.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
 use super::shared::RawVersion;
 use super::time::Revision;
@@ -24,18 +24,18 @@ struct Known {
 
 pub(super) struct Recent {
     hasher: RandomState,
-    places: Vec<Mutex<Option<Known>>>,
+    places: Vec<RwLock<Option<Known>>>,
 }
 
 impl Recent {
     pub(super) fn new() -> Self {
         Self {
             hasher: RandomState::new(),
-            places: (0..PLACES).map(|_| Mutex::default()).collect(),
+            places: (0..PLACES).map(|_| RwLock::default()).collect(),
         }
     }
 
-    fn place(&self, key: &[u8]) -> Option<&Mutex<Option<Known>>> {
+    fn place(&self, key: &[u8]) -> Option<&RwLock<Option<Known>>> {
         let hash = self.hasher.hash_one(key);
         self.places
             .get(usize::try_from(hash).unwrap_or_default() % PLACES)
@@ -43,7 +43,7 @@ impl Recent {
 
     /// The newest version at a revision, if that is known.
     pub(super) fn newest(&self, key: &[u8], at: Revision) -> Option<RawVersion> {
-        let place = self.place(key)?.lock();
+        let place = self.place(key)?.read();
         let place = place.unwrap_or_else(PoisonError::into_inner);
         place
             .as_ref()
@@ -63,7 +63,7 @@ impl Recent {
             return;
         }
         let Some(place) = self.place(key) else { return };
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known {
+        *place.write().unwrap_or_else(PoisonError::into_inner) = Some(Known {
             key: key.to_owned(),
             version: version.clone(),
             until: at,

@@ -10,6 +10,9 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::key::{AsKey, Key, Prefix, decode_whole};
 
+/// Bytes that most keys have room in; others grow.
+const KEY_BYTES: usize = 64;
+
 /// A value that can be stored; encoded with postcard, under a version.
 ///
 /// Postcard has no field names: any change of the fields is a new [`Record::VERSION`] and an arm
@@ -118,7 +121,8 @@ impl<K: Key, V: Record> Table<K, V> {
     }
 
     pub(super) fn key_bytes<Q: AsKey<K> + ?Sized>(&self, key: &Q) -> Vec<u8> {
-        let mut bytes = vec![self.id];
+        let mut bytes = Vec::with_capacity(KEY_BYTES);
+        bytes.push(self.id);
         key.encode(&mut bytes);
         bytes
     }
