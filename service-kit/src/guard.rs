@@ -127,7 +127,9 @@ where
             let response = match outcome {
                 Ok(Ok(response)) => call.server.explain(&method, response),
                 Ok(Err(never)) => match never {},
-                Err(panic) => call.server.refuse(Fault::internal(&panic_text(panic.as_ref()))),
+                Err(panic) => call
+                    .server
+                    .refuse(Fault::internal(&panic_text(panic.as_ref()))),
             };
             let response = response.map(|body| Body::new(Answer::new(body, call)));
             Ok(finish(response, &id, started))
