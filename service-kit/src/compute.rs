@@ -95,7 +95,7 @@ impl From<Stopped> for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::PoolSettings;
+    use crate::{limits::Limits, pool::PoolSettings};
 
     #[tokio::test]
     async fn a_panic_is_a_fault() {
@@ -109,6 +109,9 @@ mod tests {
             assert_eq!(fault.unwrap_err().reason(), "INTERNAL");
             assert_eq!(compute(|_| Ok(1)).await, Ok(1));
         };
-        Pool::new(settings).unwrap().scope(test).await;
+        Pool::new(settings, Limits::default())
+            .unwrap()
+            .scope(test)
+            .await;
     }
 }

@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(violations.is_empty(), good, "{seconds} s {nanos} ns");
         }
     }
-    use crate::pool::PoolSettings;
+    use crate::{limits::Limits, pool::PoolSettings};
 
     #[tokio::test]
     async fn a_cancelled_job_ends_and_is_forgotten() {
@@ -241,7 +241,7 @@ mod tests {
             queue: 0,
             memory_bytes: 1 << 30,
         };
-        let pool = Pool::new(settings).unwrap();
+        let pool = Pool::new(settings, Limits::default()).unwrap();
         let taken = pool.job_slot().await.unwrap();
         let (ended, outcome) = tokio::sync::oneshot::channel();
         let test = async {

@@ -85,11 +85,11 @@ pub(crate) struct Slot {
 }
 
 impl Pool {
-    /// Starts the threads.
+    /// Starts the threads for a server that has these limits.
     ///
     /// # Errors
     /// If the system gives no threads.
-    pub fn new(settings: PoolSettings) -> Result<Self, ThreadPoolBuildError> {
+    pub fn new(settings: PoolSettings, limits: Limits) -> Result<Self, ThreadPoolBuildError> {
         let processors = || available_parallelism().map_or(1, usize::from);
         let size = match settings.threads {
             0 => processors(),
@@ -105,22 +105,16 @@ impl Pool {
             size,
             queue: settings.queue,
             memory: Memory::new(settings.memory_bytes),
-            limits: Limits::default(),
+            limits,
             admitted: Arc::new(Semaphore::new(size + settings.queue)),
             calls: Arc::new(Semaphore::new(size)),
             jobs: Arc::new(Semaphore::new(jobs)),
         })))
     }
 
-    /// This pool, for a server that has these limits.
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
-    }
-
     /// The limits of the server that computes here.
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        &self.0.limits
     }
 
     /// Runs `future` such that [`Pool::current`] finds this pool in it.
@@ -251,12 +245,12 @@ mod tests {
 
     fn pool(threads: usize, queue: usize) -> Pool {
         let memory_bytes = 1 << 30;
-        Pool::new(PoolSettings {
+        let settings = PoolSettings {
             threads,
             queue,
             memory_bytes,
-        })
-        .unwrap()
+        };
+        Pool::new(settings, Limits::default()).unwrap()
     }
 
     /// A computation that says that it runs and then waits to be let go.

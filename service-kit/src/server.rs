@@ -98,7 +98,7 @@ pub async fn serve(
     health_of.set(ServingStatus::NotServing).await;
     let routes = reflection(routes.add_service(health), settings.descriptors)?;
 
-    let pool = Pool::new(settings.compute)?.with_limits(settings.limits);
+    let pool = Pool::new(settings.compute, settings.limits)?;
     let (stop, stopped) = watch::channel(Phase::Serving);
     let transport = tokio::spawn(transport(&settings, listener, routes, &pool, stopped));
     let store = open(settings.data_dir, settings.store).await?;

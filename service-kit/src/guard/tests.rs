@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tonic_types::StatusExt as _;
 
 use super::*;
-use crate::pool::PoolSettings;
+use crate::{limits::Limits, pool::PoolSettings};
 
 type Answered = Result<Response<Body>, Infallible>;
 
@@ -66,7 +66,7 @@ fn layer(max_calls: usize) -> (GuardLayer, watch::Sender<Phase>) {
     let layer = GuardLayer {
         domain: "kit.almanac",
         max_message_bytes: 1,
-        pool: Pool::new(settings).unwrap(),
+        pool: Pool::new(settings, Limits::default()).unwrap(),
         phase,
         max_deadline: None,
         max_calls,

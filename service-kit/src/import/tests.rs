@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Violations},
+    limits::Limits,
     plain::control::Control,
     pool::{Pool, PoolSettings},
     store::{CommitTime, Read as _, Store, StoreOptions, Table, Transaction},
@@ -108,11 +109,14 @@ impl Rig {
             _dir: dir,
             store,
             imports: Imports::default(),
-            pool: Pool::new(PoolSettings {
-                threads: 2,
-                queue: 0,
-                memory_bytes: 1 << 30,
-            })
+            pool: Pool::new(
+                PoolSettings {
+                    threads: 2,
+                    queue: 0,
+                    memory_bytes: 1 << 30,
+                },
+                Limits::default(),
+            )
             .unwrap(),
             clock,
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use almanac_proto::{forecast, ranking, ranking::v1::ranking_service_server::RankingServiceServer};
 use almanac_service_kit::{
     import::Imports,
+    limits::Limits,
     pool::{Pool, PoolSettings},
     slot::StoreSlot,
     store::{Store, StoreOptions},
@@ -81,11 +82,14 @@ impl World {
         slot.fill(Store::open(dir.path(), StoreOptions::default())?);
         let mut world = Self {
             runtime,
-            pool: Pool::new(PoolSettings {
-                threads: 1,
-                queue: 4,
-                memory_bytes: 1 << 30,
-            })?,
+            pool: Pool::new(
+                PoolSettings {
+                    threads: 1,
+                    queue: 4,
+                    memory_bytes: 1 << 30,
+                },
+                Limits::default(),
+            )?,
             routes: routes(Arc::clone(&slot)),
             domain: match name {
                 "ranking" => ranking_service::error::DOMAIN,
