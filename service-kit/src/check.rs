@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use almanac_proto::common::v1::ErrorReason;
 
-use crate::fault::Violations;
+use crate::{fault::Violations, sizes::Sizes};
 
 /// Most bytes of a display name.
 pub const MAX_NAME_BYTES: usize = 256;
@@ -16,6 +16,8 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// Largest magnitude of a number: far beyond any figure, and far enough from the end of what a
 /// double holds that no sum, ratio or square of a request's numbers leaves it.
 pub const MAX_MAGNITUDE: f64 = 1e100;
+/// Most bytes of the key of a label, and of its value.
+pub const MAX_LABEL_BYTES: usize = 63;
 /// Most labels of a resource.
 pub const MAX_LABELS: usize = 64;
 
@@ -66,6 +68,7 @@ impl Violations {
     }
 
     fn length(&mut self, field: &str, text: &str, limit: usize) {
+        let limit = limit.min(Sizes::current().text);
         if text.len() > limit {
             let description = format!("has {} bytes, the limit is {limit}", text.len());
             self.push(field, ErrorReason::TextTooLong, description);
@@ -92,23 +95,33 @@ impl Violations {
     pub fn count(&mut self, field: &str, count: usize, limit: usize) -> bool {
         if count == 0 {
             self.push(field, ErrorReason::FieldRequired, "needs at least one item");
-        } else if count > limit {
+        }
+        self.at_most(field, count, limit) && count > 0
+    }
+
+    /// A count of items of a list that may be empty, of at most `limit` and as many as lists may
+    /// have. Says whether it is fine.
+    pub fn list(&mut self, field: &str, count: usize, limit: usize) -> bool {
+        self.at_most(field, count, limit.min(Sizes::current().list))
+    }
+
+    fn at_most(&mut self, field: &str, count: usize, limit: usize) -> bool {
+        if count > limit {
             let text = format!("has {count} items, the limit is {limit}");
             self.push(field, ErrorReason::TooManyItems, text);
         }
-        (1..=limit).contains(&count)
+        count <= limit
     }
 
     /// Display name and labels, the standard fields that callers set.
     pub fn standard(&mut self, at: &str, display_name: &str, labels: &BTreeMap<String, String>) {
         self.line(&format!("{at}.display_name"), display_name, MAX_NAME_BYTES);
         let field = format!("{at}.labels");
-        if labels.len() > MAX_LABELS {
-            let text = format!("has {} items, the limit is {MAX_LABELS}", labels.len());
-            self.push(&field, ErrorReason::TooManyItems, text);
+        if !self.list(&field, labels.len(), MAX_LABELS) {
+            return;
         }
         let fits = |text: &str| {
-            text.len() <= 63
+            text.len() <= MAX_LABEL_BYTES
                 && text.bytes().all(|b| {
                     b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')
                 })

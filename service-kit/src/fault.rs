@@ -20,6 +20,8 @@ pub const MAX_VIOLATIONS: usize = 50;
 pub const MAX_VIOLATION_BYTES: usize = 4096;
 /// Most bytes of one description: a caller's own text is quoted only so far.
 const MAX_DESCRIPTION_BYTES: usize = 300;
+/// Most bytes of the text of a status, which travels twice: by itself and in the details.
+const MAX_MESSAGE_BYTES: usize = 1000;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,7 @@ impl Fault {
         Self {
             code,
             reason: reason.wire_name(),
-            message: message.into(),
+            message: clip(message.into(), MAX_MESSAGE_BYTES),
             metadata: BTreeMap::new(),
             violations: Vec::new(),
             retry_after: None,
@@ -127,6 +129,18 @@ impl Fault {
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.metadata
             .insert(key.to_owned(), clip(value.into(), MAX_DESCRIPTION_BYTES));
+        self
+    }
+
+    /// The same of a message that is the field `at` of another one.
+    #[must_use]
+    pub fn within(mut self, at: &str) -> Self {
+        for violation in &mut self.violations {
+            violation.field = format!("{at}.{}", violation.field);
+        }
+        if !self.violations.is_empty() {
+            self.message = format!("{at}.{}", self.message);
+        }
         self
     }
 
@@ -374,6 +388,17 @@ mod tests {
                 .message()
                 .starts_with("2 fields are invalid; the first is a: is empty")
         );
+    }
+
+    #[test]
+    fn a_long_text_of_a_caller_fits_into_trailers() {
+        let odd = "é".repeat(10_000);
+        let fault = Fault::new(Code::Aborted, ErrorReason::EtagMismatch, odd.clone());
+        let status = fault.with("etag", odd).into_status("kit.almanac");
+        assert!(status.message().len() <= MAX_MESSAGE_BYTES + '…'.len_utf8());
+        // A letter beyond ASCII takes three times its bytes in a header, details a third more.
+        let bytes = 3 * status.message().len() + status.details().len() * 4 / 3;
+        assert!(bytes < 8 * 1024, "{bytes}");
     }
 
     #[test]

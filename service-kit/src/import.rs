@@ -39,7 +39,7 @@ pub use state::KEPT_HOURS;
 pub use state::again;
 pub(crate) use state::keep;
 
-/// Most rows of a chunk.
+/// Most rows of a chunk, unless a service is told otherwise (`max-chunk-rows`).
 pub const MAX_ROWS: usize = 5_000;
 /// Most chunks of an import: half a billion rows.
 pub const MAX_CHUNKS: i64 = 100_000;

@@ -29,6 +29,7 @@ pub mod pool;
 pub mod resource;
 pub mod run;
 pub mod server;
+pub mod sizes;
 pub mod slot;
 pub mod store;
 pub mod telemetry;

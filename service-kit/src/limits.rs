@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::config::{Setting, Values, within};
+use crate::{
+    config::{Setting, Values, within},
+    sizes::Sizes,
+};
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Limits {
     pub max_connection_age: Option<Duration>,
     /// Most bytes of a request message, and of a frame of a stream of them.
     pub max_message_bytes: usize,
+    /// How large what a message holds may be.
+    pub sizes: Sizes,
 }
 
 impl Default for Limits {
@@ -32,13 +37,14 @@ impl Default for Limits {
             max_connections: 1024,
             max_connection_age: None,
             max_message_bytes: 4 << 20,
+            sizes: Sizes::default(),
         }
     }
 }
 
 impl Limits {
-    /// What can be set.
-    pub(crate) const SETTINGS: [Setting; 6] = [
+    /// What can be set, beside [`Sizes`].
+    const SETTINGS: [Setting; 6] = [
         Setting::new(
             "max-deadline-seconds",
             "3600",
@@ -72,6 +78,11 @@ impl Limits {
         ),
     ];
 
+    /// What can be set.
+    pub(crate) fn settings() -> impl Iterator<Item = Setting> {
+        Self::SETTINGS.into_iter().chain(Sizes::SETTINGS)
+    }
+
     /// What is set; none where a value is absent or wrong, which `values` then knows.
     pub(crate) fn take(values: &mut Values) -> Option<Self> {
         let max_deadline = values.take_if("max-deadline-seconds", within(0, 604_800));
@@ -80,6 +91,7 @@ impl Limits {
         let max_connections = values.take_if("max-connections", within(1, 1_000_000));
         let max_age = values.take_if("max-connection-age-seconds", within(0, 2_592_000));
         let max_message = values.take_if::<usize>("max-message-kib", within(64, 16_384));
+        let sizes = Sizes::take(values);
         Some(Self {
             max_deadline: unless_zero(max_deadline?),
             max_calls: max_calls?,
@@ -87,6 +99,7 @@ impl Limits {
             max_connections: max_connections?,
             max_connection_age: unless_zero(max_age?),
             max_message_bytes: max_message? << 10,
+            sizes: sizes?,
         })
     }
 }
@@ -111,14 +124,8 @@ mod tests {
             .collect();
         let no_file = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
         let nothing = BTreeMap::new();
-        let gathered = gather(
-            "test",
-            "1",
-            &Limits::SETTINGS,
-            &arguments,
-            &nothing,
-            no_file,
-        );
+        let settings: Vec<Setting> = Limits::settings().collect();
+        let gathered = gather("test", "1", &settings, &arguments, &nothing, no_file);
         let (_, mut values) = gathered.unwrap();
         let limits = Limits::take(&mut values);
         assert_eq!(limits.is_some(), values.finish().is_ok());
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn each_is_set_by_its_own_name_and_has_a_range() {
         let default = Limits::default();
-        for setting in Limits::SETTINGS {
+        for setting in Limits::settings() {
             let flag = format!("--{}", setting.key);
             // A number that is the default of none, in the range of each.
             let changed = set(&[&flag, "77"]).unwrap();

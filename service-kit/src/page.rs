@@ -9,12 +9,10 @@ use data_encoding::BASE64URL_NOPAD;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::{fault::Fault, sizes::Sizes};
 
 /// Size of a page where the request says 0.
 pub const DEFAULT_PAGE_SIZE: usize = 50;
-/// Most items of a page; larger sizes mean this one.
-pub const MAX_PAGE_SIZE: usize = 1000;
 
 const FINGERPRINT_BYTES: usize = 16;
 const CHECK_BYTES: usize = 8;
@@ -50,9 +48,10 @@ impl Page {
         page_size: i32,
         page_token: &str,
     ) -> Result<Self, Fault> {
+        let most = Sizes::current().page;
         let size = match usize::try_from(page_size) {
-            Ok(0) => DEFAULT_PAGE_SIZE,
-            Ok(size) => size.min(MAX_PAGE_SIZE),
+            Ok(0) => DEFAULT_PAGE_SIZE.min(most),
+            Ok(size) => size.min(most),
             Err(_) => {
                 let text = format!("{page_size} is negative; 0 means {DEFAULT_PAGE_SIZE}");
                 return Err(Fault::field("page_size", ErrorReason::FieldInvalid, text));

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tonic::Code;
 
-use crate::{fault::Fault, guard::panic_text, limits::Limits, memory::Memory};
+use crate::{fault::Fault, guard::panic_text, limits::Limits, memory::Memory, sizes::Sizes};
 
 /// When a refused caller may find a free place.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -136,6 +136,12 @@ impl Pool {
         current.map_err(|_| Fault::internal(&"a computation outside of a server"))
     }
 
+    /// The sizes that the server allows whose call or job this is; outside of one, the defaults.
+    pub(crate) fn current_sizes() -> Sizes {
+        POOL.try_with(|pool| pool.0.limits.sizes)
+            .unwrap_or_default()
+    }
+
     /// Waits for the turn of a call. Dropping the future gives up the place in the queue.
     ///
     /// # Errors
@@ -186,9 +192,11 @@ impl Pool {
     ) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
         let span = tracing::Span::current();
-        let memory = Arc::clone(&self.0.memory);
+        let pool = self.clone();
         self.0.threads.spawn(move || {
+            let memory = Arc::clone(&pool.0.memory);
             let work = || memory.lend(slot.waits, || span.in_scope(work));
+            let work = || pool.within(work);
             let done = catch_unwind(AssertUnwindSafe(work));
             let done =
                 done.unwrap_or_else(|panic| Err(Fault::internal(&panic_text(panic.as_ref()))));

@@ -17,6 +17,7 @@ use crate::{
     filter::{Fields, Filter},
     hex, name,
     page::Page,
+    sizes::Sizes,
     store::{CommitTime, Read, Record, Revision, Snapshot, Store, Table, Transaction, Versioned},
     time,
     write::{Intent, store_fault, write},
@@ -181,6 +182,9 @@ fn standard_field<'a, T>(id: &'a str, stored: &'a Stored<T>, path: &str) -> Opti
             .map(String::as_str),
     }
 }
+
+/// Most paths of an update mask; no resource has as many fields.
+const MAX_PATHS: usize = 100;
 
 /// The fields that filters of every resource know.
 pub const FILTER_FIELDS: &[&str] = &["id", "display_name", "labels."];
@@ -538,9 +542,10 @@ pub async fn update<R: Resource>(
     let (name, etag) = (name.to_owned(), etag.to_owned());
     let (parents, id) = identify::<R>(&format!("{}.name", R::FIELD), &name)?;
     let paths = mask.map(|mask| mask.paths.clone());
+    violations.list("update_mask", paths.as_ref().map_or(0, Vec::len), MAX_PATHS);
+    violations.finish()?;
     // A mask that names no field is wrong whatever is stored.
     R::merge(&mut R::Proto::default(), &new, paths.as_deref()).map_err(|path| bad_mask(&path))?;
-    violations.finish()?;
     let tokens = store.clone();
     write(store, intent, move |tx| {
         let scope = R::scope(tx, &parents)?;
@@ -651,7 +656,7 @@ pub async fn batch_get<R: Kind>(
 ) -> Result<(Vec<R::Proto>, String), Fault> {
     let parents = parents::<R>(parent)?;
     let mut violations = Violations::new();
-    violations.count("names", names.len(), 1000);
+    violations.count("names", names.len(), Sizes::current().batch);
     let mut ids = Vec::with_capacity(names.len());
     for (row, name) in names.iter().enumerate() {
         match identify::<R>("names", name) {

@@ -151,7 +151,7 @@ impl Config {
                 "which events are logged: info, warn, debug",
             ),
         ];
-        settings.extend(Limits::SETTINGS);
+        settings.extend(Limits::settings());
         settings
     }
 

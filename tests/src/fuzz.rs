@@ -13,6 +13,7 @@ pub mod memory;
 mod mutate;
 mod samples;
 mod schema;
+pub mod sizes;
 mod stored;
 mod texts;
 mod wire;

@@ -141,6 +141,9 @@ pub fn figures(wire: &[pb::PublishedFigure], context: &mut Context<'_>) -> Vec<F
         context.violations.push("figures", reason, text);
         return Vec::new();
     }
+    if !context.violations.list("figures", wire.len(), MAX_FIGURES) {
+        return Vec::new();
+    }
     if wire.is_empty() {
         let reason = Common::FieldRequired;
         context
@@ -202,10 +205,10 @@ pub fn growth_pairs(
     context: &mut Context<'_>,
 ) -> Vec<(usize, GrowthQuery)> {
     let mut queries = Vec::new();
-    if wire.len() > MAX_ANSWERS {
-        context
-            .violations
-            .count("growth_pairs", wire.len(), MAX_ANSWERS);
+    if !context
+        .violations
+        .list("growth_pairs", wire.len(), MAX_ANSWERS)
+    {
         return queries;
     }
     for (row, pair) in wire.iter().enumerate() {
@@ -241,10 +244,10 @@ pub type Weights = BTreeMap<(SeriesKey, Option<Period>), f64>;
 /// The prior weights of a request.
 pub fn prior_weights(wire: &[pb::PriorWeight], context: &mut Context<'_>) -> Weights {
     let mut weights = Weights::new();
-    if wire.len() > MAX_ANSWERS {
-        context
-            .violations
-            .count("prior_weights", wire.len(), MAX_ANSWERS);
+    if !context
+        .violations
+        .list("prior_weights", wire.len(), MAX_ANSWERS)
+    {
         return weights;
     }
     for (row, prior) in wire.iter().enumerate() {

@@ -132,8 +132,7 @@ pub fn levels(field: &str, wire: &[f64], violations: &mut Violations) -> Vec<f64
     if wire.is_empty() {
         return DEFAULT_LEVELS.to_vec();
     }
-    if wire.len() > MAX_LEVELS {
-        violations.count(field, wire.len(), MAX_LEVELS);
+    if !violations.list(field, wire.len(), MAX_LEVELS) {
         return Vec::new();
     }
     let mut levels: Vec<f64> = Vec::with_capacity(wire.len());

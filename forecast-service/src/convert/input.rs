@@ -7,6 +7,7 @@ use almanac_proto::{
 use almanac_service_kit::{
     fault::{Fault, Violations},
     plain::period::Period,
+    sizes::Sizes,
 };
 
 use super::{
@@ -14,9 +15,6 @@ use super::{
     period::optional_period,
 };
 use crate::store::forecasts::Method;
-
-/// Most values of a series.
-pub const MAX_VALUES: usize = 10_000;
 
 /// What a request asks about the series that it brings.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +96,14 @@ pub fn parse(request: &pb::ForecastSeriesRequest) -> Result<SeriesQuestion, Faul
 }
 
 fn values(series: &pb::InputSeries, violations: &mut Violations) -> Vec<Option<f64>> {
-    if !violations.count("series.values", series.values.len(), MAX_VALUES) {
+    let most = Sizes::current().values;
+    let fits = violations.count("series.values", series.values.len(), most);
+    let (field, missing) = ("series.missing", series.missing.len());
+    if missing > most {
+        violations.count(field, missing, most);
+        return Vec::new();
+    }
+    if !fits {
         return Vec::new();
     }
     let mut values: Vec<Option<f64>> = Vec::with_capacity(series.values.len());
@@ -127,10 +132,6 @@ fn values(series: &pb::InputSeries, violations: &mut Violations) -> Vec<Option<f
                 let text = format!("{missing} is no position in `values`");
                 violations.push(at, Common::FieldInvalid, text);
             }
-        }
-        if row == MAX_VALUES {
-            violations.count("series.missing", series.missing.len(), MAX_VALUES);
-            break;
         }
     }
     values

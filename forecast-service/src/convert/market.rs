@@ -10,7 +10,9 @@ use almanac_service_kit::{
 
 use super::period::{frequency, period, wire_frequency};
 use crate::{
-    domain::hierarchy::{self, Hierarchy, HierarchyFault},
+    domain::hierarchy::{
+        self, Hierarchy, HierarchyFault, HierarchyProblem as Problem, MAX_DIMENSIONS, MAX_MEMBERS,
+    },
     error::hierarchy_reason,
     store::{Basis, Dimension, ExchangeRates, Market, Prices},
 };
@@ -108,6 +110,9 @@ pub fn dimensions(
     at: &str,
     violations: &mut Violations,
 ) -> Option<(Vec<Dimension>, Hierarchy)> {
+    if !few(wire, at, violations) {
+        return None;
+    }
     let mut told = BTreeMap::new();
     let mut declared = Vec::with_capacity(wire.len());
     for (row, dimension) in wire.iter().enumerate() {
@@ -145,6 +150,42 @@ pub fn dimensions(
     Some((dimensions.collect(), hierarchy))
 }
 
+/// Whether dimensions and members are few enough to look at each.
+fn few(wire: &[pb::Dimension], at: &str, violations: &mut Violations) -> bool {
+    let mut faults = Vec::new();
+    if wire.len() > MAX_DIMENSIONS {
+        let count = wire.len();
+        faults.push((None, Problem::TooManyDimensions { count }));
+    }
+    for (row, dimension) in wire.iter().enumerate().take(MAX_DIMENSIONS) {
+        let count = dimension.members.len();
+        if count > MAX_MEMBERS {
+            let dimension = dimension.id.clone();
+            let problem = Problem::TooManyMembers { dimension, count };
+            faults.push((Some(row), problem));
+        }
+    }
+    if faults.is_empty() {
+        // What the service is told is too many, where it is told less.
+        let mut few = violations.list(at, wire.len(), MAX_DIMENSIONS);
+        for (row, dimension) in wire.iter().enumerate() {
+            let field = format!("{at}[{row}].members");
+            few &= violations.list(&field, dimension.members.len(), MAX_MEMBERS);
+        }
+        return few;
+    }
+    for (dimension, problem) in faults {
+        let reason = hierarchy_reason(&problem);
+        let fault = HierarchyFault {
+            dimension,
+            member: None,
+            problem,
+        };
+        violations.push_named(fault_field(&fault, at), reason, fault.to_string());
+    }
+    false
+}
+
 fn declaration(
     dimension: &pb::Dimension,
     at: &str,
@@ -175,7 +216,6 @@ fn declaration(
 
 /// The field that a fault of the declaration is about.
 fn fault_field(fault: &HierarchyFault, at: &str) -> String {
-    use hierarchy::HierarchyProblem as Problem;
     let Some(dimension) = fault.dimension else {
         return at.to_owned();
     };

@@ -279,10 +279,13 @@ fn series(
         violations.finish()?;
         return Ok(hierarchy.all_series().collect());
     }
-    violations.count("series", wire.len(), MAX_SERIES);
+    if !violations.list("series", wire.len(), MAX_SERIES) {
+        violations.finish()?;
+        return Ok(Vec::new());
+    }
     let mut first: BTreeMap<Series, usize> = BTreeMap::new();
-    let mut series = Vec::with_capacity(wire.len().min(MAX_SERIES));
-    for (row, key) in wire.iter().take(MAX_SERIES).enumerate() {
+    let mut series = Vec::with_capacity(wire.len());
+    for (row, key) in wire.iter().enumerate() {
         let at = format!("series[{row}]");
         let named = SeriesKey {
             members: key.members.clone(),

@@ -7,4 +7,4 @@ mod write;
 
 pub use import::Points;
 pub use versions::{render, versions};
-pub use write::{MAX_POINTS, write_points};
+pub use write::write_points;

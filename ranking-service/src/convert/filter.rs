@@ -24,27 +24,18 @@ pub fn parse(
             .to_owned();
         violations.push(field, ErrorReason::FilterInvalid, text);
     }
-    if proto.entities.len() > MAX_ENTITIES {
-        let text = format!(
-            "has {} items, the limit is {MAX_ENTITIES}",
-            proto.entities.len()
-        );
-        violations.push(format!("{at}.entities"), ErrorReason::TooManyItems, text);
-    }
-    let entities = proto
-        .entities
-        .iter()
-        .take(MAX_ENTITIES)
-        .enumerate()
-        .map(|(row, name)| {
-            reference(
-                &format!("{at}.entities[{row}]"),
-                name,
-                &ENTITY,
-                dataset,
-                violations,
-            )
-        });
+    let named = &proto.entities[..];
+    let fits = violations.list(&format!("{at}.entities"), named.len(), MAX_ENTITIES);
+    let named = if fits { named } else { &[] };
+    let entities = named.iter().enumerate().map(|(row, name)| {
+        reference(
+            &format!("{at}.entities[{row}]"),
+            name,
+            &ENTITY,
+            dataset,
+            violations,
+        )
+    });
     EntityFilter {
         filter: proto.filter.clone(),
         entities: entities.collect(),

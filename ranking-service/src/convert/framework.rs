@@ -21,6 +21,9 @@ pub fn parse(
         violations.push(at, ErrorReason::FrameworkTooLarge, text);
         return Vec::new();
     }
+    if !violations.list(at, protos.len(), MAX_NODES) {
+        return Vec::new();
+    }
     let nodes = protos.iter().enumerate().map(|(row, proto)| {
         let at = format!("{at}[{row}]");
         node(proto, &at, dataset, violations)

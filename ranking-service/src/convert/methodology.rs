@@ -10,7 +10,7 @@ use pb::{
 use super::period;
 use crate::{
     domain::{
-        framework::{Framework, Node},
+        framework::{Framework, MAX_NODES, Node},
         methodology::{
             Aggregation, AggregationMethod, ConstantColumn, Methodology, MethodologyFault,
             MethodologyFaultKind as Kind, NodeMethodology, Normalization, NormalizationMethod,
@@ -66,6 +66,9 @@ pub fn parse(
     let aggregation = self::aggregation(aggregation?, &format!("{at}.aggregation"), violations);
     let mut node_periods = Vec::new();
     let mut overrides = Vec::new();
+    if !violations.list(&format!("{at}.nodes"), proto.nodes.len(), MAX_NODES) {
+        return None;
+    }
     for (row, node) in proto.nodes.iter().enumerate() {
         let at = format!("{at}.nodes[{row}]");
         if let Some(periods) = &node.periods {

@@ -9,4 +9,4 @@ mod write;
 pub use import::Observations;
 pub use list::list;
 pub use versions::list_versions;
-pub use write::{MAX_BATCH, write};
+pub use write::write;

@@ -5,8 +5,9 @@ use almanac_proto::{
     ranking::v1::{self as pb, ErrorReason},
 };
 use almanac_service_kit::{
+    check::MAX_LABEL_BYTES,
     compute::compute,
-    fault::Fault,
+    fault::{Fault, Violations},
     filter::{Fields, Filter},
     page::Page,
     resource::FILTER_FIELDS,
@@ -68,13 +69,12 @@ pub async fn list(
     let page = Page::open("ListRankingResults", &request, size, &token)?;
     let filter = Filter::parse("filter", &request.filter, FILTER_FIELDS)?;
     let order = Order::parse(&request.order_by)?;
+    let mut violations = Violations::new();
+    violations.text("group_by_label", &request.group_by_label, MAX_LABEL_BYTES);
     if request.top.is_some_and(|top| top < 1) {
-        return Err(Fault::field(
-            "top",
-            Common::FieldInvalid,
-            "must be at least 1",
-        ));
+        violations.push("top", Common::FieldInvalid, "must be at least 1");
     }
+    violations.finish()?;
     let subject = Subject::find(app, request.source.as_ref(), page.revision.as_deref()).await?;
     let revision = app.store()?.token(subject.read.revision());
     compute(move |caller| {

@@ -130,7 +130,7 @@ macro_rules! batch_methods {
             request: almanac_proto::ranking::v1::$create,
         ) -> Result<almanac_proto::ranking::v1::$created, almanac_service_kit::fault::Fault> {
             use almanac_proto::common::v1::ErrorReason;
-            use almanac_service_kit::{fault::Violations, resource, write::Intent};
+            use almanac_service_kit::{fault::Violations, resource, sizes::Sizes, write::Intent};
             let mut violations = Violations::new();
             let name = stringify!($create);
             let intent = Intent::new(
@@ -140,9 +140,10 @@ macro_rules! batch_methods {
                 request.validate_only,
                 &mut violations,
             );
-            violations.count("requests", request.requests.len(), 1000);
+            let most = Sizes::current().batch;
+            violations.count("requests", request.requests.len(), most);
             let mut news = Vec::new();
-            for (row, one) in request.requests.iter().take(1000).enumerate() {
+            for (row, one) in request.requests.iter().take(most).enumerate() {
                 let at = format!("requests[{row}].");
                 if !one.parent.is_empty() && one.parent != request.parent {
                     let text = "must be empty or the same as the batch's";

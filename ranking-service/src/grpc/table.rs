@@ -128,7 +128,10 @@ impl Subject {
         let [dataset, id] = name::parse("source.live.index", &ranking.index, convert::INDEX)?;
         let read = match pinned {
             Some(token) => pinned_at(store, token)?,
-            None => consistency::snapshot(store, ranking.consistency.as_ref()).await?,
+            None => {
+                let read = consistency::snapshot(store, ranking.consistency.as_ref()).await;
+                read.map_err(|fault| fault.within("source.live"))?
+            }
         };
         let parents = [dataset.clone()];
         let uid = super::datasets::dataset_uid(&read, &dataset)?;
@@ -240,9 +243,7 @@ fn overrides(
 ) -> Result<Tried, Fault> {
     let mut violations = Violations::new();
     let mut tried = Tried::new();
-    if changes.len() > MAX_OVERRIDES {
-        let text = format!("has {} items, the limit is {MAX_OVERRIDES}", changes.len());
-        violations.push("source.live.overrides", Common::TooManyItems, text);
+    if !violations.list("source.live.overrides", changes.len(), MAX_OVERRIDES) {
         violations.finish()?;
         return Ok(tried);
     }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use super::{
-    Answer, Answers, Frame, Import, Imports, MAX_CHUNKS, MAX_ROWS,
+    Answer, Answers, Frame, Import, Imports, MAX_CHUNKS,
     running::Place,
     state::{self, Chunk, Started},
 };
@@ -233,7 +233,11 @@ where
             let text = format!("must be 1 to {MAX_CHUNKS}");
             violations.push("chunk.sequence", ErrorReason::FieldInvalid, text);
         }
-        violations.count(&format!("chunk.{}", I::ROWS), rows.len(), MAX_ROWS);
+        violations.count(
+            &format!("chunk.{}", I::ROWS),
+            rows.len(),
+            self.pool.limits().sizes.chunk,
+        );
         violations
             .finish()
             .map_err(|fault| fault.with("sequence", sequence.to_string()))?;

@@ -4,6 +4,7 @@ use prost::Message;
 
 mod forecast;
 mod ranking;
+mod standard;
 
 pub(super) use forecast::forecast;
 pub(super) use ranking::ranking;

@@ -29,6 +29,7 @@ mod points;
 mod processes;
 mod published_figures;
 mod python;
+mod sizes;
 mod standard_methods;
 mod support;
 mod transport;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1 as pb};
+use almanac_service_kit::sizes::Sizes;
 
 use super::{Context, MAX_TERMS, paths};
 use crate::domain::published::{Claim, NodeAt, Relation};
@@ -94,10 +95,8 @@ fn bound(at: &str, wire: &pb::NodeBound, context: &mut Context<'_>) -> Option<Cl
 fn sum(at: &str, wire: &pb::NodeSum, context: &mut Context<'_>) -> Option<Claim> {
     let printed = context.printed(&format!("{at}.value"), wire.value.as_ref());
     let field = format!("{at}.terms");
-    if !context
-        .violations
-        .count(&field, wire.terms.len(), MAX_TERMS)
-    {
+    let most = MAX_TERMS.min(Sizes::current().list);
+    if !context.violations.count(&field, wire.terms.len(), most) {
         return None;
     }
     let mut seen = BTreeSet::new();

@@ -6,15 +6,13 @@ use almanac_service_kit::{
     fault::{Fault, Violations},
     import::Written,
     name,
+    sizes::Sizes,
     store::{Revision, Store},
     write::{Intent, write},
 };
 
 use super::batch;
 use crate::{convert, store::MarketView};
-
-/// Most points of one WritePoints.
-pub const MAX_POINTS: usize = 10_000;
 
 /// WritePoints.
 ///
@@ -28,7 +26,7 @@ pub async fn write_points(
     let (id, validate_only) = (&request.request_id, request.validate_only);
     let intent = Intent::new("WritePoints", &request, id, validate_only, &mut violations);
     let [market] = name::parse("parent", &request.parent, convert::MARKET)?;
-    violations.count("points", request.points.len(), MAX_POINTS);
+    violations.count("points", request.points.len(), Sizes::current().rows);
     violations.finish()?;
     let unchanged_since = since(store, request.if_revision.as_deref())?;
     // Checked outside of the committer, which every writer waits for.
@@ -45,7 +43,7 @@ pub async fn write_points(
         Written::all_or_nothing(written.rejected)?;
         Ok(pb::WritePointsResponse {
             revision: tokens.token(tx.revision()),
-            // At most MAX_POINTS.
+            // At most max-rows.
             written_count: i32::try_from(written.count).unwrap_or(i32::MAX),
         })
     })

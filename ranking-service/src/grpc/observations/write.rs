@@ -7,15 +7,13 @@ use almanac_service_kit::{
     import::Written,
     name,
     plain::control::Unlimited,
+    sizes::Sizes,
     store::Revision,
     write::{Intent, write as commit},
 };
 
 use super::batch::{self, Checked};
 use crate::grpc::App;
-
-/// Most observations of one batch.
-pub const MAX_BATCH: usize = 10_000;
 
 /// So many rows are checked where they are, in less than a millisecond and however busy the pool is.
 const FEW: usize = 256;
@@ -47,7 +45,11 @@ pub async fn write(
         })
     });
     let mut checked = Checked::default();
-    if violations.count("observations", request.observations.len(), MAX_BATCH) {
+    if violations.count(
+        "observations",
+        request.observations.len(),
+        Sizes::current().rows,
+    ) {
         checked = check(request.observations, &dataset).await?;
     }
     for (_, bad) in std::mem::take(&mut checked.rejected) {
@@ -60,7 +62,7 @@ pub async fn write(
         Written::all_or_nothing(written.rejected)?;
         Ok(pb::WriteObservationsResponse {
             revision: tokens.token(tx.revision()),
-            // At most MAX_BATCH.
+            // At most max-rows.
             written_count: i32::try_from(written.count).unwrap_or(i32::MAX),
         })
     })

@@ -9,7 +9,7 @@ use almanac_proto::{
 };
 use prost_types::{Duration, FieldMask};
 
-use super::{Samples, add, add_stream, request_id};
+use super::{Samples, add, add_stream, request_id, standard};
 use crate::wire::{exact, growth_figure, market, member, point, region, rounded, value_figure};
 
 const MARKET: &str = "markets/spend";
@@ -25,6 +25,7 @@ pub(in crate::fuzz) fn forecast() -> Samples {
     figures(&mut samples);
     lists(&mut samples);
     endings(&mut samples);
+    standard::forecast(&mut samples);
     samples
 }
 

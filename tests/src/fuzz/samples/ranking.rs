@@ -9,7 +9,7 @@ use almanac_proto::{
 };
 use prost_types::{Duration, FieldMask, Timestamp};
 
-use super::{Samples, add, add_stream, request_id};
+use super::{Samples, add, add_stream, request_id, standard};
 use crate::wire::{edition, indicator, inner, leaf, live, methodology, min_max, observation};
 
 const DATASET: &str = "datasets/d";
@@ -26,6 +26,7 @@ pub(in crate::fuzz) fn ranking() -> Samples {
     editions(&mut samples);
     lists(&mut samples);
     endings(&mut samples);
+    standard::ranking(&mut samples);
     samples
 }
 
