@@ -307,7 +307,8 @@ fn log(response: &Response<Body>, started: Instant) {
             let code = format!("{:?}", status.code());
             tracing::info!(milliseconds, code, error = status.message(), "refused");
         }
-        _ => tracing::info!(milliseconds, "answered"),
+        // A line for each would cost more than most answers.
+        _ => tracing::debug!(milliseconds, "answered"),
     }
 }
 

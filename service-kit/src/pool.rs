@@ -25,6 +25,8 @@ use tonic::Code;
 
 use crate::{fault::Fault, guard::panic_text, limits::Limits, memory::Memory, sizes::Sizes};
 
+/// What is added to the niceness of threads that compute.
+const NICENESS: i32 = 10;
 /// When a refused caller may find a free place.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -99,6 +101,7 @@ impl Pool {
         let threads = ThreadPoolBuilder::new()
             .num_threads(size + jobs)
             .thread_name(|number| format!("compute-{number}"))
+            .start_handler(|_| stand_back())
             .build()?;
         Ok(Self(Arc::new(Inner {
             threads,
@@ -218,6 +221,14 @@ impl Pool {
             calls.is_ok() && jobs.is_ok()
         };
         tokio::time::timeout(limit, idle).await == Ok(true)
+    }
+}
+
+/// Lowers the priority of this thread: one that answers, refuses or commits is waited for by many
+/// and needs little, and must not wait until a computation has used up its time slice.
+fn stand_back() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "computations run at the priority of all else");
     }
 }
 
