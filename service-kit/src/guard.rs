@@ -8,26 +8,26 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use almanac_proto::common::v1::ErrorReason;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use tokio::sync::watch;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use self::trace::Trace;
 use crate::{
     answer::Answer,
     deadline::{Ending, Phase, deadline, draining},
     fault::Fault,
-    hex,
     pool::Pool,
 };
 
@@ -35,9 +35,6 @@ use crate::{
 const OWN_METHODS: &str = "/almanac.";
 /// When a caller that was turned away may find a place.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-
-/// The metadata entry that carries the request ID, both ways.
-pub const REQUEST_ID: &str = "x-request-id";
 
 /// Wraps a server; `domain` is the error domain of the service (`ranking.almanac`).
 #[derive(Debug, Clone)]
@@ -100,16 +97,15 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let id = request_id(&request);
+        let trace = Trace::new(&request);
         let method = request.uri().path().to_owned();
-        let span = tracing::info_span!("call", request_id = %id, %method);
-        let started = Instant::now();
+        let span = tracing::info_span!("call", request_id = trace.id(), %method);
         let server = &self.server;
         let mut call = match server.admit(&request) {
             Ok(call) => call,
             Err(fault) => {
                 let response = server.refuse(fault);
-                let turn_away = async move { Ok(finish(response, &id, started)) };
+                let turn_away = async move { Ok(trace.finish(response)) };
                 return Box::pin(turn_away.instrument(span));
             }
         };
@@ -132,7 +128,7 @@ where
                     .refuse(Fault::internal(&panic_text(panic.as_ref()))),
             };
             let response = response.map(|body| Body::new(Answer::new(body, call)));
-            Ok(finish(response, &id, started))
+            Ok(trace.finish(response))
         };
         Box::pin(answer.instrument(span))
     }
@@ -245,18 +241,6 @@ impl Server {
     }
 }
 
-/// Marks the answer with the request ID and logs it.
-fn finish(mut response: Response<Body>, id: &str, started: Instant) -> Response<Body> {
-    if let Ok(mut id) = HeaderValue::from_str(id) {
-        // Not a secret, but never the same again: it must not push what is out of the table by
-        // which HTTP/2 shortens headers.
-        id.set_sensitive(true);
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    log(&response, started);
-    response
-}
-
 /// What a message that could not be read is answered; none for other errors of the transport.
 pub(crate) fn transport_fault(status: &Status, limit: usize) -> Option<Fault> {
     let text = status.message();
@@ -275,43 +259,6 @@ pub(crate) fn transport_fault(status: &Status, limit: usize) -> Option<Fault> {
     }
 }
 
-/// The caller's request ID if it is a sane one, else a new one.
-fn request_id(request: &Request<Body>) -> String {
-    let sane =
-        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let given = request
-        .headers()
-        .get(REQUEST_ID)
-        .and_then(|id| id.to_str().ok())
-        .filter(sane);
-    given.map_or_else(new_id, str::to_owned)
-}
-
-/// An ID that no other call has: of this process, whose part is random, and of the call. Asking the
-/// system for randomness each time would cost more than all else here.
-fn new_id() -> String {
-    static PROCESS: LazyLock<String> =
-        LazyLock::new(|| hex::padded(uuid::Uuid::new_v4().as_u64_pair().0));
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let mut id = String::with_capacity(33);
-    id.push_str(&PROCESS);
-    id.push('-');
-    hex::push(&mut id, CALLS.fetch_add(1, Ordering::Relaxed));
-    id
-}
-
-fn log(response: &Response<Body>, started: Instant) {
-    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-    match Status::from_header_map(response.headers()) {
-        Some(status) if status.code() != Code::Ok => {
-            let code = format!("{:?}", status.code());
-            tracing::info!(milliseconds, code, error = status.message(), "refused");
-        }
-        // A line for each would cost more than most answers.
-        _ => tracing::debug!(milliseconds, "answered"),
-    }
-}
-
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
@@ -321,3 +268,4 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests;
+mod trace;

@@ -195,3 +195,28 @@ async fn draining_takes_no_calls_finishes_those_there_are_and_cuts_off_at_last()
     tell.send_replace(Phase::Over);
     assert_eq!(told(second.await.unwrap().headers()), draining);
 }
+
+#[tokio::test]
+async fn the_id_of_a_call_is_told_where_it_leads_somewhere() {
+    let (layer, tell) = layer(1);
+    let mut guarded = layer.layer(Inner(|| ready(Ok(Response::new(Body::empty())))));
+    let id = |response: &Response<Body>| {
+        let id = response.headers().get("x-request-id")?;
+        Some(id.to_str().unwrap().to_owned())
+    };
+    let mut named = request(None);
+    let name = http::HeaderValue::from_static("mine");
+    named.headers_mut().insert("x-request-id", name);
+    assert_eq!(
+        id(&guarded.call(named).await.unwrap()),
+        Some("mine".to_owned())
+    );
+    assert_eq!(id(&guarded.call(request(None)).await.unwrap()), None);
+
+    tell.send_replace(Phase::Draining);
+    let mut refusals = Vec::new();
+    for _ in 0..2 {
+        refusals.push(id(&guarded.call(request(None)).await.unwrap()).unwrap());
+    }
+    assert_ne!(refusals[0], refusals[1]);
+}
