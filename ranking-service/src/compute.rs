@@ -16,6 +16,7 @@ use crate::{
         framework::Framework,
         methodology::RankOptions,
         pipeline::{Extent, LeafInput, NodeRanking, Ranking, run_knowing},
+        rank::rank_in_groups,
         selection::{Figure, Selection},
     },
     error,
@@ -148,14 +149,15 @@ impl Computed {
 /// Ranks within groups: the rank of each row among the rows of its group.
 ///
 /// # Errors
-/// INTERNAL for scores that are not finite.
+/// INTERNAL for scores that are not finite, CANCELLED once nobody waits.
 pub fn group_ranks(
     scores: &[Option<f64>],
     groups: &[Option<u32>],
     options: &RankOptions,
+    control: &dyn Control,
 ) -> Result<Vec<Option<i32>>, Fault> {
     let column = Column::from_options(scores).map_err(|e| Fault::internal(&e))?;
-    Ok(crate::domain::rank::rank_in_groups(&column, groups, options).to_options())
+    Ok(rank_in_groups(&column, groups, options, control)?.to_options())
 }
 
 /// What a leaf read for an entity, as the domain tells it.

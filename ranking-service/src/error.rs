@@ -55,6 +55,7 @@ fn input(first: &InputFault, all: &str) -> Fault {
 #[must_use]
 pub fn scorecard(error: &ScorecardError) -> Fault {
     match error {
+        ScorecardError::Stopped(stopped) => (*stopped).into(),
         ScorecardError::NoSuchRow { .. } | ScorecardError::NodeNotKept { .. } => {
             Fault::internal(error)
         }

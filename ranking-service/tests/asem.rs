@@ -87,7 +87,8 @@ fn check_ranks(
     let (table, scores) = (asem.table(file), asem.table("aggregated.csv"));
     let numbers: Vec<Option<u32>> = groups.iter().copied().map(Some).collect();
     for (position, node) in asem.nodes.iter().enumerate() {
-        let ours = rank_in_groups(&ranking.node(position).unwrap().scores, &numbers, options);
+        let scores_here = &ranking.node(position).unwrap().scores;
+        let ours = rank_in_groups(scores_here, &numbers, options, &Unlimited).unwrap();
         let column = |table: &Table| table.numbers_by("uCode", &asem.units, &node.id);
         let reference = tied(&column(&table), &column(&scores), groups);
         golden.ranks(
@@ -182,7 +183,7 @@ fn the_index_from_normalized_and_from_treated_data() {
         let numbers = vec![Some(0); asem.units.len()];
         assert_eq!(
             root.ranks,
-            rank_in_groups(&root.scores, &numbers, &identity.rank)
+            rank_in_groups(&root.scores, &numbers, &identity.rank, &Unlimited).unwrap()
         );
     }
     finish("index", golden);

@@ -317,7 +317,8 @@ proptest! {
             }
             let options = ScorecardOptions::default();
             let entities = &run.entities;
-            let card = scorecard(framework, entities, &run.ranking, row, options, &|_| None);
+            let none = |_| None;
+            let card = scorecard(framework, entities, &run.ranking, row, options, &none, &Unlimited);
             let card = card.unwrap();
             if let Some((score, next)) = card.score.zip(card.next) {
                 let lead = leaves().filter_map(|leaf| card.nodes[leaf].lead_over_next);
@@ -340,7 +341,7 @@ proptest! {
                 tie_tolerance: tolerance,
                 score_decimals: decimals,
             };
-            rank(&scores, &options)
+            rank(&scores, &options, &Unlimited).unwrap()
         };
         let competition = with(TieMethod::Competition);
         let dense = with(TieMethod::Dense);

@@ -45,8 +45,14 @@ pub trait Decoded: Sized + Send + Sync + 'static {
     /// What the container is in `read`, given that `self` is what it was at `since`.
     ///
     /// # Errors
-    /// A fault of the store.
-    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault>;
+    /// As [`Decoded::load`].
+    fn advance(
+        &self,
+        read: &Snapshot,
+        uid: u64,
+        since: Revision,
+        control: &dyn Control,
+    ) -> Result<Advance<Self>, Fault>;
 
     /// Bytes of memory, roughly.
     fn bytes(&self) -> usize;
@@ -223,7 +229,7 @@ fn bring<D: Decoded>(
 ) -> Result<Generation<D>, Fault> {
     let to = read.revision();
     if let Some(newest) = newest {
-        match newest.data.advance(read, uid, newest.to)? {
+        match newest.data.advance(read, uid, newest.to, control)? {
             Advance::Same => return Ok(Generation { to, ..newest }),
             Advance::Changed(data, from) => {
                 let data = Arc::new(data);

@@ -9,7 +9,7 @@
 //! In a market that cannot be negative, means and limits are cut at 0; means are cut at the
 //! leaves, so that sums still add up. Cost: O(series x leaves beneath x (n + h)).
 
-use almanac_service_kit::plain::control::{Control, Stopped};
+use almanac_service_kit::plain::control::{Control, Stopped, attended};
 use thiserror::Error;
 
 use super::{
@@ -110,7 +110,7 @@ pub fn bottom_up(
     for (done, series) in hierarchy.all_series().enumerate() {
         control.check()?;
         control.report(done as u64, total);
-        outlooks.push(sum(hierarchy, &series, &leaves, question)?);
+        outlooks.push(sum(hierarchy, &series, &leaves, question, control)?);
     }
     Ok(outlooks)
 }
@@ -171,8 +171,10 @@ fn sum(
     series: &Series,
     leaves: &[Leaf],
     question: &Question<'_>,
+    control: &dyn Control,
 ) -> Result<Outlook, ForecastFault> {
-    let beneath: Vec<usize> = hierarchy.leaves_of(series).collect();
+    let beneath = attended(hierarchy.leaves_of(series), control);
+    let beneath: Vec<usize> = beneath.collect::<Result<_, _>>()?;
     let fault = |fault| ForecastFault::Leaf {
         leaf: beneath.first().copied().unwrap_or(0),
         fault,
@@ -187,6 +189,8 @@ fn sum(
     let mut residuals: Option<Vec<Option<f64>>> = None;
     let mut span = usize::MAX;
     for &leaf in &beneath {
+        // Values and means of one leaf are up to thousands.
+        control.check()?;
         let Leaf {
             first: own,
             fitted,

@@ -18,7 +18,10 @@
 //! text `series`, then `[series]`, each `[[number mean], [intervals]]`, each interval
 //! `[number level, [number lower], [number upper]]`.
 
-use almanac_service_kit::plain::digest::Canonical;
+use almanac_service_kit::plain::{
+    control::{Control, Stopped, attended},
+    digest::Canonical,
+};
 
 use super::hierarchy::Dimension;
 
@@ -55,18 +58,22 @@ pub struct ResultForm<'a, L> {
 }
 
 /// The digest of the inputs; each history is what it spans before the cut-off, and its values.
-#[must_use]
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
 pub fn input_digest<'a>(
     input: &InputForm<'_>,
     histories: impl ExactSizeIterator<Item = (i64, &'a [Option<f64>])>,
-) -> String {
+    control: &dyn Control,
+) -> Result<String, Stopped> {
     let mut form = Canonical::new("almanac.forecast.input/1");
     form.text("dimensions").sequence(input.dimensions.len());
     for dimension in input.dimensions {
         form.sequence(2)
             .text(&dimension.id)
             .sequence(dimension.members.len());
-        for member in &dimension.members {
+        for member in attended(&dimension.members, control) {
+            let member = member?;
             form.sequence(2).text(&member.id);
             match &member.parent {
                 Some(parent) => form.text(parent),
@@ -81,23 +88,26 @@ pub fn input_digest<'a>(
     form.unsigned(input.horizon.into())
         .text(input.last_period)
         .flag(input.nonnegative);
-    numbers(&mut form, input.levels);
+    numbers(&mut form, input.levels, control)?;
     form.text("histories").sequence(histories.len());
     for (span, values) in histories {
         form.sequence(2).signed(span).sequence(values.len());
-        for value in values {
-            form.optional_number(*value);
+        for value in attended(values, control) {
+            form.optional_number(*value?);
         }
     }
-    form.finish()
+    Ok(form.finish())
 }
 
 /// The digest of a result: for each series its means, and for each interval its level and limits.
-#[must_use]
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
 pub fn result_digest<'a, L>(
     series: impl ExactSizeIterator<Item = ResultForm<'a, L>>,
     limits: impl Fn(&L) -> (f64, &[f64], &[f64]),
-) -> String
+    control: &dyn Control,
+) -> Result<String, Stopped>
 where
     L: 'a,
 {
@@ -105,27 +115,30 @@ where
     form.text("series").sequence(series.len());
     for one in series {
         form.sequence(2);
-        numbers(&mut form, one.means);
+        numbers(&mut form, one.means, control)?;
         form.sequence(one.intervals.len());
         for interval in one.intervals {
             let (level, lower, upper) = limits(interval);
             form.sequence(3).number(level);
-            numbers(&mut form, lower);
-            numbers(&mut form, upper);
+            numbers(&mut form, lower, control)?;
+            numbers(&mut form, upper, control)?;
         }
     }
-    form.finish()
+    Ok(form.finish())
 }
 
-fn numbers(form: &mut Canonical, numbers: &[f64]) {
+fn numbers(form: &mut Canonical, numbers: &[f64], control: &dyn Control) -> Result<(), Stopped> {
     form.sequence(numbers.len());
-    for number in numbers {
-        form.number(*number);
+    for number in attended(numbers, control) {
+        form.number(*number?);
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use almanac_service_kit::plain::control::Unlimited;
+
     use super::*;
 
     fn digest(change: impl Fn(&mut InputForm<'_>), values: &[Option<f64>]) -> String {
@@ -139,7 +152,7 @@ mod tests {
             levels: &[0.8],
         };
         change(&mut form);
-        input_digest(&form, [(1, values)].into_iter())
+        input_digest(&form, [(1, values)].into_iter(), &Unlimited).unwrap()
     }
 
     #[test]
@@ -163,9 +176,12 @@ mod tests {
                 means: &[mean],
                 intervals: &limits,
             };
-            result_digest([form].into_iter(), |(level, lower, upper)| {
-                (*level, lower, upper)
-            })
+            result_digest(
+                [form].into_iter(),
+                |(level, lower, upper)| (*level, lower, upper),
+                &Unlimited,
+            )
+            .unwrap()
         };
         assert_eq!(digest(1.0, 2.0), digest(1.0, 2.0));
         assert_ne!(digest(1.0, 2.0), digest(1.0, 2.0 + 1e-15));

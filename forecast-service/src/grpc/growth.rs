@@ -13,7 +13,7 @@ use almanac_service_kit::{
     name,
     page::Page,
     plain::{
-        control::Control,
+        control::{Control, Stopped, attended},
         period::{Frequency, Period},
     },
     resource::{find, identify},
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     convert::{self, period::period},
     domain::hierarchy::{Hierarchy, Series, SeriesKey},
-    error::{OrFault as _, stopped},
+    error::OrFault as _,
     store::{MarketView, forecasts::VALUES, points::PointColumns},
 };
 
@@ -39,8 +39,6 @@ use crate::{
 pub const MAX_SERIES: usize = 1000;
 /// Most series of a tree that is summarized as a whole: ranks compare each with each.
 pub const MAX_SUMMARIES: usize = 20_000;
-/// How many series are looked at between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 
 /// The leaf values in two periods.
 #[derive(Debug, Clone)]
@@ -59,13 +57,25 @@ pub struct Span {
 
 impl Span {
     /// The sum over the leaves below a series in both periods; none where one is missing.
-    #[must_use]
-    pub fn ends(&self, series: &Series) -> convert::growth::Ends {
+    ///
+    /// # Errors
+    /// [`Stopped`] once nobody waits.
+    pub fn ends(
+        &self,
+        series: &Series,
+        control: &dyn Control,
+    ) -> Result<convert::growth::Ends, Stopped> {
         let sum = |values: &[Option<f64>]| {
-            let mut leaves = self.hierarchy.leaves_of(series);
-            leaves.try_fold(0.0, |sum, leaf| Some(sum + (*values.get(leaf)?)?))
+            let mut sum = 0.0;
+            for leaf in attended(self.hierarchy.leaves_of(series), control) {
+                let Some(Some(value)) = values.get(leaf?) else {
+                    return Ok(None);
+                };
+                sum += value;
+            }
+            Ok(Some(sum))
         };
-        (sum(&self.start), sum(&self.end))
+        Ok((sum(&self.start)?, sum(&self.end)?))
     }
 }
 
@@ -177,13 +187,13 @@ fn of_market(
         (from.ordinal(), to.ordinal()),
         control,
     )?;
-    let at = |period: Period| -> Vec<Option<f64>> {
-        let leaves = 0..market.hierarchy.leaf_count();
+    let at = |period: Period| -> Result<Vec<Option<f64>>, Stopped> {
+        let leaves = attended(0..market.hierarchy.leaf_count(), control);
         leaves
-            .map(|leaf| panel.value(leaf, period.ordinal()))
+            .map(|leaf| Ok(panel.value(leaf?, period.ordinal())))
             .collect()
     };
-    let (start, end) = (at(from), at(to));
+    let (start, end) = (at(from)?, at(to)?);
     Ok(Span {
         hierarchy: market.hierarchy,
         from,
@@ -209,10 +219,8 @@ fn of_forecast(
     let (from, to) = span(request, last.frequency())?;
     check_covered(&inputs, from, to)?;
     let (mut start, mut end) = (Vec::new(), Vec::new());
-    for (position, one) in inputs.hierarchy.all_series().enumerate() {
-        if position % CHECK_EVERY == 0 {
-            control.check().map_err(stopped)?;
-        }
+    for one in attended(inputs.hierarchy.all_series().enumerate(), control) {
+        let (position, one) = one?;
         let Some(leaf) = inputs.hierarchy.leaf_position(&one) else {
             continue;
         };

@@ -4,7 +4,10 @@ use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1::ErrorReason
 use almanac_service_kit::{
     fault::Fault,
     memory::claim,
-    plain::{control::Control, period::Period},
+    plain::{
+        control::{Control, Stopped, attended},
+        period::Period,
+    },
     store::{Read, Snapshot},
 };
 use tonic::Code;
@@ -52,7 +55,7 @@ impl Inputs {
         check_size(&market.hierarchy, plan)?;
         let end = plan.last_period.map_or(i64::MAX, Period::ordinal);
         let panel = Panel::load(points, read, market, (i64::MIN, end), control)?;
-        let last = cut_off(&panel, market, plan)?;
+        let last = cut_off(&panel, market, plan, control)?;
         let ahead = i64::from(plan.horizon);
         if last.offset(ahead).is_none() {
             let text = format!("{} periods after {last} leave the calendar", plan.horizon);
@@ -63,13 +66,10 @@ impl Inputs {
             ));
         }
         let end = last.ordinal();
-        claim(history_bytes(&panel, end), control)?;
+        claim(history_bytes(&panel, end, control)?, control)?;
         let histories = (0..market.hierarchy.leaf_count())
-            .map(|leaf| {
-                control.check()?;
-                Ok(history(&panel, leaf, end))
-            })
-            .collect::<Result<_, Fault>>()?;
+            .map(|leaf| history(&panel, leaf, end, control))
+            .collect::<Result<_, _>>()?;
         let fixed = FixedInputs {
             dimensions: market.hierarchy.dimensions(),
             plan: Plan {
@@ -125,28 +125,35 @@ impl Inputs {
 
 /// Bytes of the histories up to `end`: from the first value of each leaf on, with gaps, so that two
 /// values far apart take as much as all between them.
-fn history_bytes(panel: &Panel, end: i64) -> usize {
-    let spans = panel.leaves.values().filter_map(|values| {
-        let first = values.keys().next()?;
-        usize::try_from(end.saturating_sub(*first).saturating_add(1)).ok()
-    });
-    spans
-        .fold(0, usize::saturating_add)
-        .saturating_mul(VALUE_BYTES)
+fn history_bytes(panel: &Panel, end: i64, control: &dyn Control) -> Result<usize, Stopped> {
+    let mut span = 0_usize;
+    for values in attended(panel.leaves.values(), control) {
+        let Some(first) = values?.keys().next() else {
+            continue;
+        };
+        let periods = end.saturating_sub(*first).saturating_add(1);
+        span = span.saturating_add(usize::try_from(periods).unwrap_or(0));
+    }
+    Ok(span.saturating_mul(VALUE_BYTES))
 }
 
-fn history(panel: &Panel, leaf: usize, end: i64) -> History {
+fn history(
+    panel: &Panel,
+    leaf: usize,
+    end: i64,
+    control: &dyn Control,
+) -> Result<History, Stopped> {
     let Some(values) = panel.leaves.get(&leaf) else {
-        return History {
+        return Ok(History {
             first: end,
             values: Vec::new(),
-        };
+        });
     };
     let first = values.keys().next().copied().unwrap_or(end);
-    let values = (first..=end)
-        .map(|ordinal| values.get(&ordinal).copied())
-        .collect();
-    History { first, values }
+    let values = attended(first..=end, control)
+        .map(|ordinal| Ok(values.get(&ordinal?).copied()))
+        .collect::<Result<_, _>>()?;
+    Ok(History { first, values })
 }
 
 fn check_size(hierarchy: &Hierarchy, plan: &Plan) -> Result<(), Fault> {
@@ -164,7 +171,12 @@ fn check_size(hierarchy: &Hierarchy, plan: &Plan) -> Result<(), Fault> {
 }
 
 /// The cut-off of a plan: as said, or the last period in which every leaf has a value.
-fn cut_off(panel: &Panel, market: &MarketView, plan: &Plan) -> Result<Period, Fault> {
+fn cut_off(
+    panel: &Panel,
+    market: &MarketView,
+    plan: &Plan,
+    control: &dyn Control,
+) -> Result<Period, Fault> {
     if panel.points == 0 {
         let text = "no leaf of the market has a value up to the cut-off";
         return Err(Fault::new(
@@ -174,23 +186,32 @@ fn cut_off(panel: &Panel, market: &MarketView, plan: &Plan) -> Result<Period, Fa
         ));
     }
     let leaves = market.hierarchy.leaf_count();
-    let whole = panel.sums(&market.hierarchy, &market.hierarchy.root());
+    let whole = panel.sums(&market.hierarchy, &market.hierarchy.root(), control)?;
     let (last, complete) = match (plan.last_period, whole.keys().next_back()) {
         (Some(period), _) => (period.ordinal(), whole.contains_key(&period.ordinal())),
         (None, Some(&ordinal)) => (ordinal, true),
         (None, None) => {
-            let newest = panel
-                .leaves
-                .values()
-                .filter_map(|values| values.keys().next_back());
-            (newest.max().copied().unwrap_or_default(), false)
+            let newest = attended(panel.leaves.values(), control)
+                .map(|values| Ok(values?.keys().next_back().copied()))
+                .collect::<Result<Vec<_>, Stopped>>()?;
+            (
+                newest.into_iter().flatten().max().unwrap_or_default(),
+                false,
+            )
         }
     };
     let period = market.period(last)?;
     if complete {
         return Ok(period);
     }
-    let stale = (0..leaves).find(|&leaf| panel.value(leaf, last).is_none());
+    let mut stale = None;
+    for leaf in attended(0..leaves, control) {
+        let leaf = leaf?;
+        if panel.value(leaf, last).is_none() {
+            stale = Some(leaf);
+            break;
+        }
+    }
     let series = stale.and_then(|leaf| market.hierarchy.leaf_at(leaf));
     let label = series
         .map(|series| market.hierarchy.label(&series))

@@ -10,7 +10,7 @@ use almanac_service_kit::{
     name,
     page::Page,
     plain::{
-        control::Control,
+        control::{Control, attended},
         period::{Frequency, Period},
     },
     store::{Read as _, Snapshot, Store, Versioned},
@@ -24,14 +24,12 @@ use crate::{
         point::status_name,
     },
     domain::hierarchy::{Hierarchy, Series, SeriesKey},
-    error::{OrFault as _, stopped},
+    error::OrFault as _,
     store::{MarketView, POINTS, Point, coordinate, points::PointColumns},
 };
 
 /// Most series, those with inner members included, of a market whose sums are listed.
 pub const MAX_LISTED_SERIES: usize = 1_000_000;
-/// How many records are read between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 
 /// Where an item stands in the list: coordinate, ordinal, and whether it is derived.
 type Place = (String, i64, bool);
@@ -143,11 +141,8 @@ fn stored(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Po
     }
     let mut found = Vec::new();
     let mut last: Option<(String, SeriesKey)> = None;
-    for (row, item) in scan.enumerate() {
-        if row % CHECK_EVERY == 0 {
-            control.check().map_err(stopped)?;
-        }
-        let ((_, coordinate, ordinal), version) = item.or_fault()?;
+    for item in attended(scan, control) {
+        let ((_, coordinate, ordinal), version) = item?.or_fault()?;
         let key = match last.take() {
             Some((of, key)) if of == coordinate => key,
             _ => query
@@ -192,11 +187,10 @@ fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb:
     )?;
     let mut found = Vec::new();
     for (coordinate, series) in remaining(query, control)? {
-        control.check().map_err(stopped)?;
-        let mut items = of_series(query, &coordinate, &series)?;
+        let mut items = of_series(query, &coordinate, &series, control)?;
         if !hierarchy.is_leaf(&series) && query.filter.passes(hierarchy, &series) {
             let key = hierarchy.key(&series);
-            for (ordinal, value) in panel.sums(hierarchy, &series) {
+            for (ordinal, value) in panel.sums(hierarchy, &series, control)? {
                 let period = query.market.period(ordinal)?.to_string();
                 let point = convert::point::derived(key.clone(), period, value);
                 items.push(((coordinate.clone(), ordinal, true), point));
@@ -217,10 +211,8 @@ fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb:
 fn remaining(query: &Query<'_>, control: &dyn Control) -> Result<BTreeMap<String, Series>, Fault> {
     let hierarchy = &query.market.hierarchy;
     let mut series = BTreeMap::new();
-    for (row, one) in hierarchy.all_series().enumerate() {
-        if row % CHECK_EVERY == 0 {
-            control.check().map_err(stopped)?;
-        }
+    for one in attended(hierarchy.all_series(), control) {
+        let one = one?;
         let at = coordinate(hierarchy, &one);
         let before = query.after.as_ref().map(|after| at.cmp(&after.0));
         if before != Some(Ordering::Less) {
@@ -234,11 +226,13 @@ fn of_series(
     query: &Query<'_>,
     coordinate: &str,
     series: &Series,
+    control: &dyn Control,
 ) -> Result<Vec<(Place, pb::Point)>, Fault> {
     let key = query.market.hierarchy.key(series);
     let mut items = Vec::new();
-    for item in query.read.scan(&POINTS, &(query.market.uid, coordinate)) {
-        let ((_, _, ordinal), version) = item.or_fault()?;
+    let stored = query.read.scan(&POINTS, &(query.market.uid, coordinate));
+    for item in attended(stored, control) {
+        let ((_, _, ordinal), version) = item?.or_fault()?;
         let status = Some(status_name(version.value.status));
         if (query.from..=query.to).contains(&ordinal) && query.filter.matches(&key, status) {
             let point = wire(query, &key, ordinal, &version)?;

@@ -4,7 +4,10 @@
 use almanac_service_kit::{
     fault::Fault,
     memory::claim,
-    plain::{control::Control, period::Frequency},
+    plain::{
+        control::{Control, Stopped, attended},
+        period::Frequency,
+    },
 };
 
 use super::{growth::Span, inputs::Inputs, series_count};
@@ -44,17 +47,17 @@ impl Outlook {
         let model = question.model;
         let found = bottom_up(hierarchy, &histories(inputs), &question, control)
             .map_err(|fault| error::forecast(&fault, hierarchy))?;
-        let series: Vec<SeriesValues> = found
-            .into_iter()
-            .zip(hierarchy.all_series())
-            .map(|(outlook, one)| {
+        let found = found.into_iter().zip(hierarchy.all_series());
+        let series: Vec<SeriesValues> = attended(found, control)
+            .map(|found| {
+                let (outlook, one) = found?;
                 let named = hierarchy.is_leaf(&one).then_some(model);
-                values(outlook, named)
+                Ok(values(outlook, named))
             })
-            .collect();
-        let result_digest = digest(&series);
+            .collect::<Result<_, Stopped>>()?;
+        let result_digest = digest(&series, control)?;
         Ok(Self {
-            input_digest: digest_of_inputs(inputs, model),
+            input_digest: digest_of_inputs(inputs, model, control)?,
             result_digest,
             series,
         })
@@ -151,7 +154,11 @@ fn values(outlook: bottom_up::Outlook, model: Option<models::Model>) -> SeriesVa
     }
 }
 
-fn digest_of_inputs(inputs: &Inputs, model: models::Model) -> String {
+fn digest_of_inputs(
+    inputs: &Inputs,
+    model: models::Model,
+    control: &dyn Control,
+) -> Result<String, Stopped> {
     let (plan, last) = (&inputs.fixed.plan, inputs.fixed.last_period);
     let form = InputForm {
         dimensions: &inputs.fixed.dimensions,
@@ -168,19 +175,24 @@ fn digest_of_inputs(inputs: &Inputs, model: models::Model) -> String {
     input_digest(
         &form,
         histories.map(|history| (last.ordinal() - history.first, history.values.as_slice())),
+        control,
     )
 }
 
 /// The digest of means and intervals.
-#[must_use]
-pub fn digest(series: &[SeriesValues]) -> String {
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
+pub fn digest(series: &[SeriesValues], control: &dyn Control) -> Result<String, Stopped> {
     let forms = series.iter().map(|one| ResultForm {
         means: &one.means,
         intervals: &one.intervals,
     });
-    result_digest(forms, |interval| {
-        (interval.level, &interval.lower, &interval.upper)
-    })
+    result_digest(
+        forms,
+        |interval| (interval.level, &interval.lower, &interval.upper),
+        control,
+    )
 }
 
 /// Forecasts one series.
@@ -214,31 +226,30 @@ pub fn summarize(
 ) -> Result<Vec<Summary>, Fault> {
     let periods = span.to.periods_since(span.from).unwrap_or(1);
     let periods = u32::try_from(periods).unwrap_or(1);
-    let whole = span.ends(&span.hierarchy.root());
+    let whole = span.ends(&span.hierarchy.root(), control)?;
     let dimensions = span.hierarchy.key(&span.hierarchy.root()).members.len();
     let mut summaries = Vec::with_capacity(series.len());
     for one in series {
-        control.check().map_err(error::stopped)?;
-        let (start, end) = span.ends(one);
+        control.check()?;
+        let (start, end) = span.ends(one, control)?;
         let shares = |(s, e): (Option<f64>, Option<f64>)| (share(start, s), share(end, e));
-        let parents = (0..dimensions).filter_map(|dimension| {
-            let parent = span.hierarchy.parent(one, dimension)?;
-            let ends = span.ends(&parent);
+        let mut parents = Vec::new();
+        for dimension in 0..dimensions {
+            let Some(parent) = span.hierarchy.parent(one, dimension) else {
+                continue;
+            };
+            let ends = span.ends(&parent, control)?;
             let points = growth::contribution(start, end, ends.0);
-            Some((
-                dimension,
-                parent,
-                shares(ends),
-                points.filter(|_| ends.1.is_some()),
-            ))
-        });
+            let points = points.filter(|_| ends.1.is_some());
+            parents.push((dimension, parent, shares(ends), points));
+        }
         let points = growth::contribution(start, end, whole.0).filter(|_| whole.1.is_some());
         summaries.push(Summary {
             series: one.clone(),
             ends: (start, end),
             growth: growth(start, end, periods),
             share_of_total: shares(whole),
-            parents: parents.collect(),
+            parents,
             contribution: points,
             rank: None,
         });
@@ -252,3 +263,6 @@ pub fn summarize(
     }
     Ok(summaries)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use almanac_service_kit::{fault::Fault, memory::claim, plain::control::Control, store::Snapshot};
+use almanac_service_kit::{
+    fault::Fault,
+    memory::claim,
+    plain::control::{Control, Stopped, attended},
+    store::Snapshot,
+};
 
 use crate::{
     domain::hierarchy::{Hierarchy, Series},
-    error::stopped,
     store::{MarketView, points::PointColumns},
 };
 
 /// Bytes of a point in a panel: an entry of a tree, its place, and its share of a sum.
 pub(super) const POINT_BYTES: usize = 64;
-/// How many series are read between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 
 /// Leaf values: by position of the leaf, then by ordinal of the period.
 #[derive(Debug, Clone, Default)]
@@ -39,10 +41,8 @@ impl Panel {
     ) -> Result<Self, Fault> {
         let mut panel = Self::default();
         let points = points.at(read, market.uid, control)?;
-        for (row, (coordinate, values)) in points.series().enumerate() {
-            if row % CHECK_EVERY == 0 {
-                control.check().map_err(stopped)?;
-            }
+        for series in attended(points.series(), control) {
+            let (coordinate, values) = series?;
             let Some(leaf) = market.hierarchy.leaf_position(&market.series(coordinate)?) else {
                 continue;
             };
@@ -51,7 +51,8 @@ impl Panel {
             if let Some(values @ [_, ..]) = values.get(first..end) {
                 claim(values.len() * POINT_BYTES, control)?;
                 panel.points += values.len();
-                panel.leaves.insert(leaf, values.iter().copied().collect());
+                let values = attended(values.iter().copied(), control);
+                panel.leaves.insert(leaf, values.collect::<Result<_, _>>()?);
             }
         }
         Ok(panel)
@@ -65,12 +66,20 @@ impl Panel {
 
     /// The sum over the leaves below a series in each period in which all of them have a value,
     /// added in leaf order.
-    #[must_use]
-    pub fn sums(&self, hierarchy: &Hierarchy, series: &Series) -> BTreeMap<i64, f64> {
+    ///
+    /// # Errors
+    /// [`Stopped`] once nobody waits.
+    pub fn sums(
+        &self,
+        hierarchy: &Hierarchy,
+        series: &Series,
+        control: &dyn Control,
+    ) -> Result<BTreeMap<i64, f64>, Stopped> {
         let mut sums: Option<BTreeMap<i64, f64>> = None;
         for leaf in hierarchy.leaves_of(series) {
+            control.check()?;
             let Some(values) = self.leaves.get(&leaf) else {
-                return BTreeMap::new();
+                return Ok(BTreeMap::new());
             };
             sums = Some(match sums {
                 None => values.clone(),
@@ -80,12 +89,14 @@ impl Panel {
                     .collect(),
             });
         }
-        sums.unwrap_or_default()
+        Ok(sums.unwrap_or_default())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use almanac_service_kit::plain::control::Unlimited;
+
     use super::*;
     use crate::convert::series::tests::asia;
 
@@ -93,9 +104,10 @@ mod tests {
     fn a_sum_stands_where_every_leaf_has_a_value() {
         let mut panel = Panel::default();
         panel.leaves.insert(0, [(2023, 1.0), (2024, 2.0)].into());
-        assert!(panel.sums(&asia(), &asia().root()).is_empty());
+        let sums = |panel: &Panel| panel.sums(&asia(), &asia().root(), &Unlimited).unwrap();
+        assert!(sums(&panel).is_empty());
         panel.leaves.insert(1, [(2024, 3.0), (2025, 4.0)].into());
-        assert_eq!(panel.sums(&asia(), &asia().root()), [(2024, 5.0)].into());
+        assert_eq!(sums(&panel), [(2024, 5.0)].into());
         assert_eq!(panel.value(1, 2025), Some(4.0));
         assert_eq!(panel.value(1, 2023), None);
     }

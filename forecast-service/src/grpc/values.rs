@@ -6,7 +6,7 @@ use almanac_service_kit::{
     consistency,
     fault::Fault,
     page::Page,
-    plain::control::Control as _,
+    plain::control::{Control as _, attended},
     resource::{find, identify},
     store::{Read as _, Store},
 };
@@ -19,14 +19,12 @@ use crate::{
         forecast::{periods, render_values},
         series,
     },
-    error::{OrFault as _, stopped},
+    error::OrFault as _,
     store::forecasts::{INPUTS, VALUES},
 };
 
 /// Where a page ends at the latest: most bytes of its values, as encoded.
 const MAX_PAGE_BYTES: usize = 3 << 20;
-/// How many series are looked at between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 
 /// ListForecastValues.
 ///
@@ -65,10 +63,8 @@ pub async fn list(
             ..Default::default()
         };
         let (mut bytes, mut last, mut ended) = (0, 0, false);
-        for (position, one) in hierarchy.all_series().enumerate() {
-            if position % CHECK_EVERY == 0 {
-                caller.check().map_err(stopped)?;
-            }
+        for one in attended(hierarchy.all_series().enumerate(), caller) {
+            let (position, one) = one?;
             if !filter.passes(&hierarchy, &one) {
                 continue;
             }
@@ -76,6 +72,7 @@ pub async fn list(
             if ended || after.is_some_and(|after| position <= after) {
                 continue;
             }
+            caller.check()?;
             let key = (forecast.uid, u32::try_from(position).unwrap_or(u32::MAX));
             let values = read.get(&VALUES, &key).or_fault()?;
             let values = values.ok_or_else(|| Fault::internal(&"a forecast lacks a series"))?;

@@ -50,7 +50,7 @@ pub async fn verify(
             Ok(row.or_fault()?.1.value)
         });
         let stored = stored.collect::<Result<Vec<_>, Fault>>()?;
-        answer.stored_result_digest = outlook::digest(&stored);
+        answer.stored_result_digest = outlook::digest(&stored, caller)?;
         let replayed = Outlook::compute(&inputs, caller)?;
         answer.replayed_input_digest = replayed.input_digest;
         answer.replayed_result_digest = replayed.result_digest;

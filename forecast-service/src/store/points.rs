@@ -7,15 +7,13 @@ use almanac_service_kit::{
     columns::{Advance, Columns, Decoded},
     fault::Fault,
     memory::claim,
-    plain::control::Control,
+    plain::control::{Control, attended},
     store::{Read as _, Revision, Snapshot},
 };
 
 use super::{POINTS, PointKey};
-use crate::error::{OrFault as _, stopped};
+use crate::error::OrFault as _;
 
-/// How many records are read between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 /// Most values of a market that is computed from.
 pub const MAX_VALUES: usize = 5_000_000;
 /// Memory is claimed for so many values at a time: how many there are is known when they are read.
@@ -64,11 +62,8 @@ impl Decoded for MarketPoints {
         let mut points = Self::default();
         let mut current: Option<(String, Values)> = None;
         let mut total = 0;
-        for (row, item) in read.scan(&POINTS, &(uid,)).enumerate() {
-            if row % CHECK_EVERY == 0 {
-                control.check().map_err(stopped)?;
-            }
-            let ((_, coordinate, ordinal), version) = item.or_fault()?;
+        for item in attended(read.scan(&POINTS, &(uid,)), control) {
+            let ((_, coordinate, ordinal), version) = item?.or_fault()?;
             let Some(value) = version.value.value() else {
                 continue;
             };
@@ -95,7 +90,13 @@ impl Decoded for MarketPoints {
         read.unchanged_since(&POINTS, &(uid,))
     }
 
-    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault> {
+    fn advance(
+        &self,
+        read: &Snapshot,
+        uid: u64,
+        since: Revision,
+        control: &dyn Control,
+    ) -> Result<Advance<Self>, Fault> {
         let changes = read.changed_keys(&POINTS, &(uid,), since).or_fault()?;
         let Some(changes) = changes else {
             return Ok(Advance::Unknown);
@@ -108,7 +109,8 @@ impl Decoded for MarketPoints {
             return Ok(Advance::Unknown);
         }
         let mut next = self.clone();
-        for key in changes.keys {
+        for key in attended(changes.keys, control) {
+            let key = key?;
             let found = read.get(&POINTS, &key).or_fault()?;
             next.set(key, found.and_then(|found| found.value.value()));
         }
@@ -143,7 +145,7 @@ impl MarketPoints {
 #[cfg(test)]
 mod tests {
     use almanac_service_kit::{
-        plain::control::Unlimited,
+        plain::control::{LOOK_EVERY, StopsAt, Unlimited},
         store::{Store, StoreError, StoreOptions},
     };
     use proptest::prelude::*;
@@ -217,5 +219,30 @@ mod tests {
             }
             store.close().unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_market_is_loaded_and_brought_forward_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+        let columns = Columns::<MarketPoints>::new(1 << 20);
+        let count = 2 * LOOK_EVERY as i64 + 5;
+        for (count, value) in [(count, 1.0), (count / 2, 2.0)] {
+            let change = |at: i64| (1, u8::try_from(at % 3).unwrap(), at, Some(Some(value)));
+            let read = write(&store, (0..count).map(change).collect()).await;
+            let anew = MarketPoints::load(&read, 1, &Unlimited).unwrap();
+            for look in 0.. {
+                let control = StopsAt::look(look);
+                let end = columns.at(&read, 1, &control);
+                if !control.has_stopped() {
+                    assert_eq!(*end.unwrap(), anew);
+                    let looks = usize::try_from(count).unwrap().div_ceil(LOOK_EVERY);
+                    assert!(look >= looks, "{look}");
+                    break;
+                }
+                assert_eq!(end.unwrap_err().reason(), "COMPUTATION_STOPPED");
+            }
+        }
+        store.close().unwrap();
     }
 }

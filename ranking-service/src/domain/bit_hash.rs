@@ -12,7 +12,7 @@
 
 mod workload;
 
-use almanac_service_kit::plain::control::Unlimited;
+use almanac_service_kit::plain::control::{Stopped, Unlimited};
 use almanac_service_kit::plain::digest::Canonical;
 
 use super::digest::{LeafCells, input_digest, result_digest};
@@ -66,14 +66,16 @@ fn probe() -> Result<String, Box<dyn std::error::Error>> {
         )?;
         let digest = result_digest(&framework, &entities, &ranking, &Unlimited)?;
         form.text(&digest.ok_or("a node is not kept")?);
-        write_groups(&mut form, &framework, &methodology, &ranking);
+        write_groups(&mut form, &framework, &methodology, &ranking)?;
         for row in (0..ENTITIES).step_by(64) {
             let cell = |node: usize| {
                 let leaf = leaves.iter().find(|leaf| leaf.node == node)?;
                 leaf.cells.get(row).copied()
             };
             let options = ScorecardOptions::default();
-            let card = scorecard(&framework, &entities, &ranking, row, options, &cell)?;
+            let card = scorecard(
+                &framework, &entities, &ranking, row, options, &cell, &Unlimited,
+            )?;
             write_scorecard(&mut form, &card);
         }
     }
@@ -98,12 +100,12 @@ fn write_groups(
     framework: &Framework,
     methodology: &Methodology,
     ranking: &Ranking,
-) {
+) -> Result<(), Stopped> {
     let groups: Vec<Option<u32>> = (0..ENTITIES as u64)
         .map(|row| u32::try_from(row % 5).ok().filter(|&group| group > 0))
         .collect();
     if let Some(root) = ranking.node(framework.root()) {
-        let ranks = rank_in_groups(&root.scores, &groups, &methodology.rank);
+        let ranks = rank_in_groups(&root.scores, &groups, &methodology.rank, &Unlimited)?;
         for rank in ranks.iter() {
             form.signed(rank.unwrap_or(0).into());
         }
@@ -117,6 +119,7 @@ fn write_groups(
             }
         };
     }
+    Ok(())
 }
 
 fn write_scorecard(form: &mut Canonical, card: &Scorecard) {

@@ -41,7 +41,7 @@
 //! Cost: 18 bytes hashed for each cell of the input and for each score and rank of the result.
 
 use almanac_service_kit::plain::{
-    control::{Control, Stopped},
+    control::{Control, Stopped, attended},
     digest::Canonical,
 };
 
@@ -90,7 +90,8 @@ pub fn input_digest(
     let inputs = assign(framework, entities, cells.iter().map(|leaf| &leaf.input))?;
     let mut form = Canonical::new(INPUT);
     form.text("framework").sequence(framework.len());
-    for &node in framework.by_id() {
+    for node in attended(framework.by_id(), control) {
+        let &node = node?;
         let given = &framework.nodes()[node];
         form.sequence(5).text(&given.id);
         optional_text(&mut form, given.parent.as_deref());
@@ -102,13 +103,12 @@ pub fn input_digest(
         }
     }
     write_rank_options(&mut form, &methodology.rank);
-    write_entities(&mut form, entities);
+    write_entities(&mut form, entities, control)?;
     form.text("cells").sequence(cells.len());
     for &node in framework.by_id() {
         if let Some(index) = inputs[node] {
-            control.check()?;
             form.sequence(5).text(&framework.nodes()[node].id);
-            write_cells(&mut form, entities, &cells[index]);
+            write_cells(&mut form, entities, &cells[index], control)?;
         }
     }
     Ok(form.finish())
@@ -125,19 +125,18 @@ pub fn result_digest(
     control: &dyn Control,
 ) -> Result<Option<String>, Stopped> {
     let mut form = Canonical::new(RESULT);
-    write_entities(&mut form, entities);
+    write_entities(&mut form, entities, control)?;
     form.text("nodes").sequence(framework.len());
     for &node in framework.by_id() {
-        control.check()?;
         let Some(result) = ranking.node(node) else {
             return Ok(None);
         };
         form.sequence(4).text(&framework.nodes()[node].id);
         form.sequence(entities.len());
-        for row in entities.canonical() {
-            form.optional_number(result.scores.get(row));
+        for row in attended(entities.canonical(), control) {
+            form.optional_number(result.scores.get(row?));
         }
-        write_ranks(&mut form, entities, &result.ranks);
+        write_ranks(&mut form, entities, &result.ranks, control)?;
     }
     Ok(Some(form.finish()))
 }
@@ -196,18 +195,29 @@ fn write_rank_options(form: &mut Canonical, options: &RankOptions) {
     };
 }
 
-fn write_entities(form: &mut Canonical, entities: &Entities) {
+fn write_entities(
+    form: &mut Canonical,
+    entities: &Entities,
+    control: &dyn Control,
+) -> Result<(), Stopped> {
     form.text("entities").sequence(entities.len());
-    for row in entities.canonical() {
-        form.text(&entities.ids()[row]);
+    for row in attended(entities.canonical(), control) {
+        form.text(&entities.ids()[row?]);
     }
+    Ok(())
 }
 
-fn write_cells(form: &mut Canonical, entities: &Entities, leaf: &LeafCells<'_>) {
+fn write_cells(
+    form: &mut Canonical,
+    entities: &Entities,
+    leaf: &LeafCells<'_>,
+    control: &dyn Control,
+) -> Result<(), Stopped> {
     form.text(leaf.input.direction.canonical_name());
     form.text(leaf.period).unsigned(leaf.max_age.into());
     form.sequence(entities.len());
-    for row in entities.canonical() {
+    for row in attended(entities.canonical(), control) {
+        let row = row?;
         match leaf.input.values.get(row) {
             Some(value) => {
                 let age = leaf.ages.and_then(|ages| ages.get(row)).copied();
@@ -219,12 +229,18 @@ fn write_cells(form: &mut Canonical, entities: &Entities, leaf: &LeafCells<'_>) 
             }
         }
     }
+    Ok(())
 }
 
-fn write_ranks(form: &mut Canonical, entities: &Entities, ranks: &Ranks) {
+fn write_ranks(
+    form: &mut Canonical,
+    entities: &Entities,
+    ranks: &Ranks,
+    control: &dyn Control,
+) -> Result<(), Stopped> {
     form.sequence(entities.len());
-    for row in entities.canonical() {
-        match ranks.rank(row) {
+    for row in attended(entities.canonical(), control) {
+        match ranks.rank(row?) {
             // Ranks are at least 1.
             Some(rank) => form.unsigned(rank.unsigned_abs().into()),
             None => form.absent(),
@@ -232,12 +248,13 @@ fn write_ranks(form: &mut Canonical, entities: &Entities, ranks: &Ranks) {
     }
     if ranks.is_fractional() {
         form.sequence(entities.len());
-        for row in entities.canonical() {
-            form.optional_number(ranks.fractional_rank(row));
+        for row in attended(entities.canonical(), control) {
+            form.optional_number(ranks.fractional_rank(row?));
         }
     } else {
         form.absent();
     }
+    Ok(())
 }
 
 #[cfg(test)]

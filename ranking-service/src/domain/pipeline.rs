@@ -16,7 +16,7 @@ mod fault;
 mod plan;
 mod unranked;
 
-use almanac_service_kit::plain::control::Control;
+use almanac_service_kit::plain::control::{Control, Stopped};
 
 use super::column::Column;
 use super::direction::Direction;
@@ -200,7 +200,7 @@ pub fn run_knowing(
                 control.report(done, total);
                 done += rows as u64;
                 let known = known.and_then(|known| known.node(node));
-                Some(ranked(scores, &methodology.rank, known))
+                Some(ranked(scores, &methodology.rank, known, control)?)
             }
             None => None,
         });
@@ -233,13 +233,18 @@ fn kept_columns(framework: &Framework, extent: Extent<'_>, rows: usize) -> Vec<O
     keep.into_iter().map(column).collect()
 }
 
-fn ranked(scores: Vec<f64>, options: &RankOptions, known: Option<&NodeRanking>) -> NodeRanking {
+fn ranked(
+    scores: Vec<f64>,
+    options: &RankOptions,
+    known: Option<&NodeRanking>,
+    control: &dyn Control,
+) -> Result<NodeRanking, Stopped> {
     let scores = Column::from_scores(scores);
     let ranks = match known.filter(|known| known.scores.same_bits(&scores)) {
         Some(known) => known.ranks.clone(),
-        None => rank(&scores, options),
+        None => rank(&scores, options, control)?,
     };
-    NodeRanking { scores, ranks }
+    Ok(NodeRanking { scores, ranks })
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@
 //!
 //! Neither the order of rows nor that of children matters. Cost: O(n log n).
 
+use almanac_service_kit::plain::control::{Control, Stopped, attended, sort_unstable_by};
+
 use super::column::Column;
 use super::methodology::{RankOptions, TieMethod};
 use super::printed::{NOISE, round_as_printed};
@@ -94,16 +96,30 @@ struct Standing {
 }
 
 /// Ranks all entities that have a score.
-#[must_use]
-pub fn rank(scores: &Column, options: &RankOptions) -> Ranks {
-    rank_by(scores, options, |_| Some(0))
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
+pub fn rank(
+    scores: &Column,
+    options: &RankOptions,
+    control: &dyn Control,
+) -> Result<Ranks, Stopped> {
+    rank_by(scores, options, |_| Some(0), control)
 }
 
 /// Ranks entities within groups; `groups` numbers each row's group, and a row without one gets no
 /// rank. Rows beyond the end of `groups` have none.
-#[must_use]
-pub fn rank_in_groups(scores: &Column, groups: &[Option<u32>], options: &RankOptions) -> Ranks {
-    rank_by(scores, options, |row| groups.get(row).copied().flatten())
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
+pub fn rank_in_groups(
+    scores: &Column,
+    groups: &[Option<u32>],
+    options: &RankOptions,
+    control: &dyn Control,
+) -> Result<Ranks, Stopped> {
+    let group_of = |row| groups.get(row).copied().flatten();
+    rank_by(scores, options, group_of, control)
 }
 
 fn noise(scores: &Column) -> f64 {
@@ -122,10 +138,13 @@ fn rank_by(
     scores: &Column,
     options: &RankOptions,
     group_of: impl Fn(usize) -> Option<u32>,
-) -> Ranks {
+    control: &dyn Control,
+) -> Result<Ranks, Stopped> {
     let noise = noise(scores);
     let mut standings = Vec::with_capacity(scores.len());
-    for (row, (&score, index)) in scores.raw().iter().zip(0_u32..).enumerate() {
+    let rows = scores.raw().iter().zip(0_u32..).enumerate();
+    for row in attended(rows, control) {
+        let (row, (&score, index)) = row?;
         let Some(group) = group_of(row).filter(|_| !score.is_nan()) else {
             continue;
         };
@@ -138,10 +157,10 @@ fn rank_by(
             row: index,
         });
     }
-    standings.sort_unstable_by(|a, b| {
+    sort_unstable_by(&mut standings, control, |a, b| {
         let by_score = || b.score.total_cmp(&a.score);
         a.group.cmp(&b.group).then_with(by_score)
-    });
+    })?;
     let mut ranks = Ranks {
         ranks: vec![0; scores.len()],
         fractional: (options.tie_method == TieMethod::Fractional).then(|| vec![0.0; scores.len()]),
@@ -155,7 +174,7 @@ fn rank_by(
             &mut ranks,
         );
     }
-    ranks
+    Ok(ranks)
 }
 
 fn assign(standings: &[Standing], tolerance: f64, method: TieMethod, ranks: &mut Ranks) {

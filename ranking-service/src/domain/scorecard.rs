@@ -24,6 +24,7 @@
 mod contributions;
 mod standing;
 
+use almanac_service_kit::plain::control::{Control, Stopped};
 use thiserror::Error;
 
 use super::entities::Entities;
@@ -122,6 +123,9 @@ pub struct Peer {
 /// Why there is no scorecard.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ScorecardError {
+    /// Nobody waits any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// No entity has this row.
     #[error("row {row} is no entity of the ranking")]
     NoSuchRow {
@@ -147,11 +151,12 @@ pub fn scorecard(
     row: usize,
     options: ScorecardOptions,
     cell: &dyn Fn(usize) -> Option<Selection>,
+    control: &dyn Control,
 ) -> Result<Scorecard, ScorecardError> {
     if row >= entities.len() {
         return Err(ScorecardError::NoSuchRow { row });
     }
-    let around = Around::find(entities, ranking, row, options.peers);
+    let around = Around::find(entities, ranking, row, options.peers, control)?;
     let own = Contributions::of(framework, ranking, row)?;
     let against = |other: Option<usize>| {
         let other = other.map(|other| Contributions::of(framework, ranking, other));
@@ -164,7 +169,7 @@ pub fn scorecard(
         let result = ranking
             .node(node)
             .ok_or_else(|| not_kept(framework, node))?;
-        let middle = Middle::of(entities, &result.scores);
+        let middle = Middle::of(entities, &result.scores, control)?;
         let score = result.scores.get(row);
         let less = |of: Option<f64>, what: Option<f64>| {
             of.zip(what)

@@ -8,7 +8,7 @@ use crate::{
     convert::{self, edition as convert_edition},
     domain::digest::ENGINE_VERSION,
     store::{
-        EDITION_INPUTS, EDITIONS, Edition, EditionInputs, EditionState,
+        EDITION_INPUTS, EDITIONS, Edition, EditionInputs, EditionResult, EditionState,
         load::{self, Inputs},
     },
 };
@@ -25,6 +25,7 @@ use almanac_service_kit::{
     jobs::{DEFAULT_WAIT, wait},
     name,
     page::Page,
+    plain::control::{Control, Stopped, attended},
     resource::{
         Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
         list as list_kind,
@@ -366,7 +367,7 @@ pub async fn verify(
         let inputs = load::edition(&read, found.uid, caller)?;
         let stored = load::edition_results(&read, found.uid, &inputs.fixed.nodes, caller)?;
         let computed = rank(&inputs, caller)?;
-        answer.stored_results_match = same_bits(&stored, &computed.results(caller)?);
+        answer.stored_results_match = same_bits(&stored, &computed.results(caller)?, caller)?;
         let matches = answer.stored_results_match
             && computed.input_digest == outcome.input_digest
             && computed.result_digest == outcome.result_digest;
@@ -383,19 +384,22 @@ pub async fn verify(
     .await
 }
 
-fn same_bits(a: &[crate::store::EditionResult], b: &[crate::store::EditionResult]) -> bool {
-    let bits = |numbers: &[Option<f64>]| -> Vec<Option<u64>> {
-        numbers
-            .iter()
-            .map(|number| number.map(f64::to_bits))
-            .collect()
+fn same_bits(
+    a: &[EditionResult],
+    b: &[EditionResult],
+    control: &dyn Control,
+) -> Result<bool, Stopped> {
+    let bits = |a: &[Option<f64>], b: &[Option<f64>]| {
+        let a = a.iter().map(|number| number.map(f64::to_bits));
+        a.eq(b.iter().map(|number| number.map(f64::to_bits)))
     };
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| {
-            bits(&a.scores) == bits(&b.scores)
-                && a.ranks == b.ranks
-                && bits(&a.fractional) == bits(&b.fractional)
-        })
+    let mut same = a.len() == b.len();
+    for (a, b) in a.iter().zip(b) {
+        control.check()?;
+        same &=
+            bits(&a.scores, &b.scores) && a.ranks == b.ranks && bits(&a.fractional, &b.fractional);
+    }
+    Ok(same)
 }
 
 struct CellRow<'a> {
@@ -437,7 +441,7 @@ pub async fn list_observations(
     compute(move |caller| {
         let inputs = load::edition(&read, found.uid, caller)?;
         let dataset = parents.first().map(String::as_str).unwrap_or_default();
-        let cells = edition_cells(&inputs, dataset, &filter);
+        let cells = edition_cells(&inputs, dataset, &filter, caller)?;
         let (observations, next_page_token) = page.cut(&revision, cells);
         Ok(pb::ListEditionObservationsResponse {
             observations,
@@ -448,7 +452,12 @@ pub async fn list_observations(
     .await
 }
 
-fn edition_cells(inputs: &Inputs, dataset: &str, filter: &Filter) -> Vec<pb::EditionObservation> {
+fn edition_cells(
+    inputs: &Inputs,
+    dataset: &str,
+    filter: &Filter,
+    control: &dyn Control,
+) -> Result<Vec<pb::EditionObservation>, Stopped> {
     let mut leaves: Vec<_> = inputs
         .leaves
         .iter()
@@ -461,7 +470,9 @@ fn edition_cells(inputs: &Inputs, dataset: &str, filter: &Filter) -> Vec<pb::Edi
     let mut told = Vec::new();
     for (indicator, node, cells) in leaves {
         let selection = inputs.fixed.plan.selection(&node.id);
-        for (entity, cell) in inputs.fixed.entities.iter().zip(cells.cells.iter()) {
+        let rows = inputs.fixed.entities.iter().zip(cells.cells.iter());
+        for row in attended(rows, control) {
+            let (entity, cell) = row?;
             let entity = entity.id.as_str();
             if filter.matches(&CellRow { indicator, entity }) {
                 told.push(convert_edition::render_cell(
@@ -470,5 +481,5 @@ fn edition_cells(inputs: &Inputs, dataset: &str, filter: &Filter) -> Vec<pb::Edi
             }
         }
     }
-    told
+    Ok(told)
 }

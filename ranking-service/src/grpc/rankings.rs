@@ -10,6 +10,7 @@ use almanac_service_kit::{
     fault::{Fault, Violations},
     filter::{Fields, Filter},
     page::Page,
+    plain::control::{Control, Stopped, attended, sort_unstable_by},
     resource::FILTER_FIELDS,
 };
 
@@ -90,7 +91,7 @@ pub async fn list(
             filter,
             order,
         };
-        let rows = listing.rows()?;
+        let rows = listing.rows(caller)?;
         let total_size = i32::try_from(rows.len()).unwrap_or(i32::MAX);
         let (rows, next_page_token) = page.cut(&revision, rows);
         let results = rows
@@ -127,20 +128,21 @@ struct Row {
 
 impl Listing<'_> {
     /// The rows that are listed, in order.
-    fn rows(&self) -> Result<Vec<Row>, Fault> {
+    fn rows(&self, control: &dyn Control) -> Result<Vec<Row>, Fault> {
         let entities = &self.table.inputs.fixed.entities;
         let result = &self.table.results[self.node];
         let label = &self.request.group_by_label;
         let (groups, group_ranks) = if label.is_empty() {
             (None, Vec::new())
         } else {
-            let (groups, values) = groups(&self.table.inputs, label);
+            let (groups, values) = groups(&self.table.inputs, label, control)?;
             let options = &self.table.inputs.fixed.plan.methodology.rank;
-            let ranks = group_ranks(&result.scores, &groups, options)?;
+            let ranks = group_ranks(&result.scores, &groups, options, control)?;
             (Some((groups, values)), ranks)
         };
         let mut rows = Vec::new();
-        for (row, entity) in entities.iter().enumerate() {
+        for entity in attended(entities.iter().enumerate(), control) {
+            let (row, entity) = entity?;
             let group = groups.as_ref().and_then(|(groups, values)| {
                 values.get(usize::try_from(groups.get(row).copied().flatten()?).ok()?)
             });
@@ -160,18 +162,22 @@ impl Listing<'_> {
                 });
             }
         }
-        self.sort(&mut rows);
+        self.sort(&mut rows, control)?;
         Ok(rows)
     }
 
-    fn sort(&self, rows: &mut [Row]) {
+    fn sort(&self, rows: &mut [Row], control: &dyn Control) -> Result<(), Stopped> {
         let entities = &self.table.inputs.fixed.entities;
         let ranks = &self.table.results[self.node].ranks;
         let id = |row: &Row| &entities[row.row].id;
         match self.order {
-            Order::Id { descending: false } => rows.sort_by(|a, b| id(a).cmp(id(b))),
-            Order::Id { descending: true } => rows.sort_by(|a, b| id(b).cmp(id(a))),
-            Order::Rank { descending } => rows.sort_by(|a, b| {
+            Order::Id { descending: false } => {
+                sort_unstable_by(rows, control, |a, b| id(a).cmp(id(b)))
+            }
+            Order::Id { descending: true } => {
+                sort_unstable_by(rows, control, |a, b| id(b).cmp(id(a)))
+            }
+            Order::Rank { descending } => sort_unstable_by(rows, control, |a, b| {
                 let (rank_a, rank_b) = (ranks[a.row], ranks[b.row]);
                 let missing = rank_a.is_none().cmp(&rank_b.is_none());
                 let by_rank = if descending {

@@ -65,6 +65,7 @@ pub async fn get(
             row,
             options,
             &cell,
+            caller,
         )
         .map_err(|e| error::scorecard(&e))?;
         let told = Told {

@@ -10,7 +10,7 @@ use almanac_service_kit::{
     consistency,
     fault::{Fault, Violations},
     name,
-    plain::control::Control,
+    plain::control::{Control, Stopped, attended},
     resource::find,
     store::{Read, Snapshot, Store},
 };
@@ -409,12 +409,16 @@ impl Table {
 }
 
 /// The groups of entities by the value of a label: a number each, and the values by number.
-pub(super) fn groups(inputs: &Inputs, label: &str) -> (Vec<Option<u32>>, Vec<String>) {
+pub(super) fn groups(
+    inputs: &Inputs,
+    label: &str,
+    control: &dyn Control,
+) -> Result<(Vec<Option<u32>>, Vec<String>), Stopped> {
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut values = Vec::new();
     let mut groups = Vec::with_capacity(inputs.fixed.entities.len());
-    for entity in inputs.fixed.entities.iter() {
-        let group = entity.labels.get(label).map(|value| {
+    for entity in attended(inputs.fixed.entities.iter(), control) {
+        let group = entity?.labels.get(label).map(|value| {
             *numbers.entry(value).or_insert_with(|| {
                 values.push(value.clone());
                 // There are fewer groups than entities, of which there are fewer than 2^31.
@@ -423,5 +427,5 @@ pub(super) fn groups(inputs: &Inputs, label: &str) -> (Vec<Option<u32>>, Vec<Str
         });
         groups.push(group);
     }
-    (groups, values)
+    Ok((groups, values))
 }

@@ -9,7 +9,7 @@ use almanac_service_kit::{
     columns::{Advance, Decoded},
     fault::Fault,
     filter::Filter,
-    plain::control::Control,
+    plain::control::{Control, attended},
     resource::{FILTER_FIELDS, Key, Stored},
     store::{Read, Record, Revision, Snapshot, Table},
     write::store_fault,
@@ -18,8 +18,6 @@ use almanac_service_kit::{
 use super::{ENTITIES, Entity, EntityFilter, EntityRow, INDICATORS, Indicator};
 use crate::domain::entities::Entities;
 
-/// Records between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 /// Sets of entities that are kept for each dataset: those of the indices in use.
 const SETS: usize = 8;
 /// Bytes that a record takes beside its texts.
@@ -65,9 +63,15 @@ impl Decoded for Catalog {
         entities.max(read.unchanged_since(&INDICATORS, &(uid,)))
     }
 
-    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault> {
-        let entities = changed(read, &ENTITIES, uid, since, &self.entities)?;
-        let indicators = changed(read, &INDICATORS, uid, since, &self.indicators)?;
+    fn advance(
+        &self,
+        read: &Snapshot,
+        uid: u64,
+        since: Revision,
+        control: &dyn Control,
+    ) -> Result<Advance<Self>, Fault> {
+        let entities = changed(read, &ENTITIES, (uid, since), &self.entities, control)?;
+        let indicators = changed(read, &INDICATORS, (uid, since), &self.indicators, control)?;
         let (Some((entities, first)), Some((indicators, second))) = (entities, indicators) else {
             return Ok(Advance::Unknown);
         };
@@ -114,13 +118,17 @@ impl Catalog {
     /// The entities that pass a filter; all without one.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT for a filter that cannot be read.
-    pub fn set(&self, filter: Option<&EntityFilter>) -> Result<Arc<EntitySet>, Fault> {
+    /// INVALID_ARGUMENT for a filter that cannot be read, CANCELLED once nobody waits.
+    pub fn set(
+        &self,
+        filter: Option<&EntityFilter>,
+        control: &dyn Control,
+    ) -> Result<Arc<EntitySet>, Fault> {
         let mut sets = self.sets();
         if let Some((_, set)) = sets.iter().find(|(of, _)| of.as_ref() == filter) {
             return Ok(Arc::clone(set));
         }
-        let set = Arc::new(self.filtered(filter)?);
+        let set = Arc::new(self.filtered(filter, control)?);
         sets.truncate(SETS - 1);
         sets.push_front((filter.cloned(), Arc::clone(&set)));
         Ok(set)
@@ -130,19 +138,26 @@ impl Catalog {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn filtered(&self, filter: Option<&EntityFilter>) -> Result<EntitySet, Fault> {
+    fn filtered(
+        &self,
+        filter: Option<&EntityFilter>,
+        control: &dyn Control,
+    ) -> Result<EntitySet, Fault> {
         let text = filter.map(|filter| filter.filter.as_str());
         let matching = Filter::parse("filter", text.unwrap_or_default(), FILTER_FIELDS)?;
         let named: BTreeSet<&str> = filter
             .iter()
             .flat_map(|filter| filter.entities.iter().map(String::as_str))
             .collect();
-        let takes_part = |(id, stored): &(&String, &Arc<Stored<Entity>>)| {
-            (named.is_empty() || named.contains(id.as_str()))
-                && matching.matches(&(id.as_str(), &***stored))
+        let takes_part = |id: &str, stored: &Stored<Entity>| {
+            (named.is_empty() || named.contains(id)) && matching.matches(&(id, stored))
         };
         let (mut entities, mut uids) = (Vec::new(), Vec::new());
-        for (id, stored) in self.entities.iter().filter(takes_part) {
+        for entity in attended(self.entities.iter(), control) {
+            let (id, stored) = entity?;
+            if !takes_part(id, stored) {
+                continue;
+            }
             uids.push(stored.uid);
             entities.push(EntityRow {
                 id: id.clone(),
@@ -180,11 +195,8 @@ where
     Stored<T>: Record,
 {
     let mut found = BTreeMap::new();
-    for (row, record) in read.scan(table, &(uid,)).enumerate() {
-        if row % CHECK_EVERY == 0 {
-            control.check()?;
-        }
-        let ((_, id), version) = record.map_err(|e| store_fault(&e))?;
+    for record in attended(read.scan(table, &(uid,)), control) {
+        let ((_, id), version) = record?.map_err(|e| store_fault(&e))?;
         found.insert(id, Arc::new(version.value));
     }
     Ok(Arc::new(found))
@@ -195,9 +207,9 @@ where
 fn changed<T>(
     read: &Snapshot,
     table: &Table<Key, Stored<T>>,
-    uid: u64,
-    since: Revision,
+    (uid, since): (u64, Revision),
     old: &ById<T>,
+    control: &dyn Control,
 ) -> Result<Option<Forward<T>>, Fault>
 where
     Stored<T>: Record,
@@ -209,8 +221,13 @@ where
     if changes.keys.is_empty() {
         return Ok(Some((Arc::clone(old), None)));
     }
-    let mut next = BTreeMap::clone(old);
-    for key in changes.keys {
+    let old = attended(old.iter(), control).map(|record| {
+        let (id, stored) = record?;
+        Ok((id.clone(), Arc::clone(stored)))
+    });
+    let mut next: BTreeMap<_, _> = old.collect::<Result<_, Fault>>()?;
+    for key in attended(changes.keys, control) {
+        let key = key?;
         match read.get(table, &key).map_err(|e| store_fault(&e))? {
             Some(found) => next.insert(key.1, Arc::new(found.value)),
             None => next.remove(&key.1),

@@ -146,7 +146,7 @@ impl Decoded {
         control: &dyn Control,
     ) -> Result<Inputs, Fault> {
         let catalog = self.catalogs.at(read, dataset, control)?;
-        let set = catalog.set(index.entities.as_ref())?;
+        let set = catalog.set(index.entities.as_ref(), control)?;
         claim(estimate(&index.nodes, set.ids.len()), control)?;
         let (mut leaves, mut figures) = (Vec::new(), Vec::new());
         for (position, node) in index.nodes.iter().enumerate() {
@@ -158,7 +158,7 @@ impl Decoded {
             let column = self.observed.at(read, indicator.uid, control)?;
             let selection = index.plan.selection(&node.id);
             let tried = tried_rows(tried, id, &set);
-            let cells = column.select_with(&set, selection, &tried)?;
+            let cells = column.select_with(&set, selection, &tried, control)?;
             let read = EditionCells {
                 direction: indicator.body.direction,
                 unit: indicator.body.unit.clone(),

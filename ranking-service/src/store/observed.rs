@@ -8,7 +8,7 @@ use std::{
 use almanac_service_kit::{
     columns::{Advance, Decoded},
     fault::Fault,
-    plain::control::Control,
+    plain::control::{Control, Stopped, attended},
     store::{Read, Revision, Snapshot},
     write::store_fault,
 };
@@ -20,8 +20,6 @@ use super::{
 };
 use crate::domain::selection::{Absence, CellState, LookBack, PeriodCell, Selection};
 
-/// Records between two looks at the control.
-const CHECK_EVERY: usize = 1024;
 /// Selections that are kept for each indicator: those of the indices and periods in use.
 const SELECTIONS: usize = 4;
 /// Bytes of one observation in the columns, and of one selected cell.
@@ -90,11 +88,8 @@ type Candidate<'a> = (i64, CellState, &'a Told);
 impl Decoded for Observed {
     fn load(read: &Snapshot, uid: u64, control: &dyn Control) -> Result<Self, Fault> {
         let mut columns = Self::default();
-        for (row, observation) in read.scan(&OBSERVATIONS, &(uid,)).enumerate() {
-            if row % CHECK_EVERY == 0 {
-                control.check()?;
-            }
-            let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
+        for observation in attended(read.scan(&OBSERVATIONS, &(uid,)), control) {
+            let ((_, entity, ordinal), version) = observation?.map_err(|e| store_fault(&e))?;
             columns.push(entity, ordinal, version.value);
         }
         Ok(columns)
@@ -104,7 +99,13 @@ impl Decoded for Observed {
         read.unchanged_since(&OBSERVATIONS, &(uid,))
     }
 
-    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault> {
+    fn advance(
+        &self,
+        read: &Snapshot,
+        uid: u64,
+        since: Revision,
+        control: &dyn Control,
+    ) -> Result<Advance<Self>, Fault> {
         let changes = read
             .changed_keys(&OBSERVATIONS, &(uid,), since)
             .map_err(|e| store_fault(&e))?;
@@ -124,7 +125,8 @@ impl Decoded for Observed {
             ..Self::default()
         };
         let mut row = 0;
-        for key in changes.keys {
+        for key in attended(changes.keys, control) {
+            let key = key?;
             let (_, entity, ordinal) = key;
             let before = |row: &usize| self.key(*row).is_some_and(|at| at < (entity, ordinal));
             let start = row;
@@ -203,8 +205,13 @@ impl Observed {
     /// What a period selects for every entity of a set.
     ///
     /// # Errors
-    /// INTERNAL for a stored value that is not finite.
-    pub fn select(&self, set: &Arc<EntitySet>, selection: PeriodSelection) -> Result<Cells, Fault> {
+    /// INTERNAL for a stored value that is not finite, CANCELLED once nobody waits.
+    pub fn select(
+        &self,
+        set: &Arc<EntitySet>,
+        selection: PeriodSelection,
+        control: &dyn Control,
+    ) -> Result<Cells, Fault> {
         let mut kept = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|one| one.set.strong_count() > 0);
         let same = |one: &&Selected| {
@@ -213,7 +220,7 @@ impl Observed {
         if let Some(found) = kept.iter().find(same) {
             return Ok(found.cells.clone());
         }
-        let cells = Cells::new(self.cells(set, selection), selection)?;
+        let cells = Cells::new(self.cells(set, selection, control)?, selection)?;
         kept.truncate(SELECTIONS - 1);
         kept.push_front(Selected {
             set: Arc::downgrade(set),
@@ -223,16 +230,22 @@ impl Observed {
         Ok(cells)
     }
 
-    fn cells(&self, set: &EntitySet, selection: PeriodSelection) -> Vec<EditionCell> {
+    fn cells(
+        &self,
+        set: &EntitySet,
+        selection: PeriodSelection,
+        control: &dyn Control,
+    ) -> Result<Vec<EditionCell>, Stopped> {
         let mut cells = vec![EditionCell::default(); set.entities.len()];
         let mut at = 0;
-        for &(uid, row) in &set.by_uid {
+        for entity in attended(&set.by_uid, control) {
+            let &(uid, row) = entity?;
             at += self.entities[at..].partition_point(|entity| *entity < uid);
             let end = at + self.entities[at..].partition_point(|entity| *entity == uid);
             cells[row as usize] = choose(selection, self.candidates(at..end));
             at = end;
         }
-        cells
+        Ok(cells)
     }
 
     /// As [`Observed::select`], with figures that are tried, by entity row.
@@ -244,8 +257,9 @@ impl Observed {
         set: &Arc<EntitySet>,
         selection: PeriodSelection,
         tried: &BTreeMap<usize, &TriedCells>,
+        control: &dyn Control,
     ) -> Result<Cells, Fault> {
-        let base = self.select(set, selection)?;
+        let base = self.select(set, selection, control)?;
         if tried.is_empty() {
             return Ok(base);
         }

@@ -42,7 +42,13 @@ impl Decoded for Numbers {
         read.unchanged_since(&NUMBERS, &(uid,))
     }
 
-    fn advance(&self, read: &Snapshot, uid: u64, since: Revision) -> Result<Advance<Self>, Fault> {
+    fn advance(
+        &self,
+        read: &Snapshot,
+        uid: u64,
+        since: Revision,
+        _control: &dyn Control,
+    ) -> Result<Advance<Self>, Fault> {
         let changes = read
             .changed_keys(&NUMBERS, &(uid,), since)
             .map_err(|e| store_fault(&e))?;

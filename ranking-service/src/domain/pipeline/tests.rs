@@ -1,8 +1,6 @@
 //! Small rankings worked out by hand, and what is refused.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use almanac_service_kit::plain::control::{Stopped, Unlimited};
+use almanac_service_kit::plain::control::{Stopped, StopsAt, Unlimited};
 
 use super::*;
 use crate::domain::framework::Node;
@@ -298,21 +296,6 @@ fn stretches_join_without_a_seam() {
     assert_eq!(ranking.unranked().len(), count.div_ceil(5));
 }
 
-/// Stops at the n-th look.
-struct StopsAfter(AtomicU64);
-
-impl Control for StopsAfter {
-    fn check(&self) -> Result<(), Stopped> {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left == 0 { Err(Stopped) } else { Ok(()) }
-    }
-
-    fn report(&self, done: u64, total: u64) {
-        assert!(done <= total);
-    }
-}
-
 #[test]
 fn a_run_stops_wherever_it_is_told_to() {
     let cells: Vec<_> = (0..2 * STRETCH)
@@ -320,8 +303,8 @@ fn a_run_stops_wherever_it_is_told_to() {
         .collect();
     let columns = columns([&cells, &cells, &cells]);
     let entities = entities(cells.len());
-    let stopped = |looks: u64| {
-        let control = StopsAfter(AtomicU64::new(looks));
+    let stopped = |look: usize| {
+        let control = StopsAt::look(look);
         let inputs = inputs(&columns);
         let every = Extent::EveryNode;
         run(
@@ -333,7 +316,7 @@ fn a_run_stops_wherever_it_is_told_to() {
             &control,
         ) == Err(PipelineError::Stopped(Stopped))
     };
-    // Three fits, two stretches, five nodes ranked, one row explained.
-    assert!((0..11).all(stopped));
-    assert!(!stopped(11));
+    // Three fits, two stretches, five nodes ranked with six looks each, one row explained.
+    assert!((0..36).all(stopped));
+    assert!(!stopped(36));
 }

@@ -1,5 +1,7 @@
 //! Ties, tiers and printed scores.
 
+use almanac_service_kit::plain::control::Unlimited;
+
 use super::*;
 
 fn column(cells: &[f64]) -> Column {
@@ -15,19 +17,20 @@ fn with(tie_method: TieMethod) -> RankOptions {
 }
 
 fn ranks(cells: &[f64], options: &RankOptions) -> Vec<i32> {
-    rank(&column(cells), options).iter().flatten().collect()
+    let ranks = rank(&column(cells), options, &Unlimited).unwrap();
+    ranks.iter().flatten().collect()
 }
 
 #[test]
 fn the_three_methods_count_ties_differently() {
     let scores = Column::from_options(&[Some(8.0), None, Some(10.0), Some(10.0)]).unwrap();
-    let competition = rank(&scores, &with(TieMethod::Competition));
+    let competition = rank(&scores, &with(TieMethod::Competition), &Unlimited).unwrap();
     assert_eq!(competition.to_options(), [Some(3), None, Some(1), Some(1)]);
     assert_eq!(competition.ranked(), 3);
     assert_eq!(competition.fractional_rank(0), None);
-    let dense = rank(&scores, &with(TieMethod::Dense));
+    let dense = rank(&scores, &with(TieMethod::Dense), &Unlimited).unwrap();
     assert_eq!(dense.to_options(), [Some(2), None, Some(1), Some(1)]);
-    let fractional = rank(&scores, &with(TieMethod::Fractional));
+    let fractional = rank(&scores, &with(TieMethod::Fractional), &Unlimited).unwrap();
     assert_eq!(fractional.to_options(), competition.to_options());
     let beside: Vec<_> = (0..4).map(|row| fractional.fractional_rank(row)).collect();
     assert_eq!(beside, [Some(3.0), None, Some(1.5), Some(1.5)]);
@@ -50,7 +53,7 @@ fn zeros_tie_and_the_ends_of_doubles_are_ranked() {
     assert_eq!(ranks(&[0.0, -0.0, 0.0], &options), [1, 1, 1]);
     assert_eq!(ranks(&[-f64::MAX, f64::MAX, 0.0], &options), [3, 1, 2]);
     assert_eq!(ranks(&[5e-324, 1e-323, 0.0], &options), [2, 1, 3]);
-    assert!(rank(&column(&[]), &options).is_empty());
+    assert!(ranks(&[], &options).is_empty());
 }
 
 #[test]
@@ -77,7 +80,8 @@ fn printed_scores_are_what_is_ranked() {
 fn groups_are_ranked_by_themselves() {
     let scores = Column::from_options(&[Some(1.0), Some(2.0), Some(3.0), None, Some(2.0)]).unwrap();
     let groups = [Some(7), Some(7), None, Some(7)];
-    let ranks = rank_in_groups(&scores, &groups, &RankOptions::default());
+    let ranks = rank_in_groups(&scores, &groups, &RankOptions::default(), &Unlimited);
+    let ranks = ranks.unwrap();
     assert_eq!(ranks.to_options(), [Some(2), Some(1), None, None, None]);
     assert_eq!(ranks.ranked(), 2);
 }

@@ -90,6 +90,7 @@ fn card(case: &Case, row: usize) -> Scorecard {
         row,
         options,
         &|_| None,
+        &Unlimited,
     )
     .unwrap()
 }
@@ -205,6 +206,7 @@ fn cells_are_those_the_caller_knows() {
         0,
         options,
         &cell,
+        &Unlimited,
     );
     let cells = column(&card.unwrap(), |node| node.cell);
     assert_eq!(cells, [None, None, Some(found), Some(absent), None, None]);
@@ -222,6 +224,7 @@ fn a_ranking_of_the_root_alone_explains_nothing() {
         5,
         options,
         &|_| None,
+        &Unlimited,
     );
     assert_eq!(no_row, Err(ScorecardError::NoSuchRow { row: 5 }));
     let columns = Column::from_options(&[Some(1.0), Some(2.0), None, None, None]).unwrap();
@@ -237,7 +240,16 @@ fn a_ranking_of_the_root_alone_explains_nothing() {
         &Unlimited,
     )
     .unwrap();
-    let refused = scorecard(framework, &case.entities, &ranking, 0, options, &|_| None);
+    let entities = &case.entities;
+    let refused = scorecard(
+        framework,
+        entities,
+        &ranking,
+        0,
+        options,
+        &|_| None,
+        &Unlimited,
+    );
     let node = "pillar".to_owned();
     assert_eq!(refused, Err(ScorecardError::NodeNotKept { node }));
 }

@@ -10,8 +10,10 @@ use almanac_service_kit::{
     filter::{Fields, Filter},
     name,
     page::Page,
-    plain::control::Control as _,
-    plain::period::{Frequency, Period},
+    plain::{
+        control::{Control as _, sort_unstable_by},
+        period::{Frequency, Period},
+    },
     store::{Read, Snapshot, Store, Versioned},
     write::store_fault,
 };
@@ -150,7 +152,7 @@ impl Listing<'_> {
                 cells.push((name.as_str(), ordinal, version));
             }
         }
-        cells.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        sort_unstable_by(&mut cells, self.caller, |a, b| (a.0, a.1).cmp(&(b.0, b.1)))?;
         Ok(cells)
     }
 

@@ -1,5 +1,7 @@
 //! What is kept in memory is what the store holds, at every revision.
 
+mod looks;
+
 use almanac_service_kit::{
     plain::{
         control::Unlimited,
