@@ -119,6 +119,7 @@ impl Committer {
                     if self.high.unsynced() {
                         self.mark();
                     } else {
+                        self.look();
                         self.checkpoint();
                     }
                 }
@@ -128,10 +129,7 @@ impl Committer {
     }
 
     fn serve(&mut self, jobs: Vec<Box<dyn Job>>) {
-        if let Health::Failed { reason } = self.shared.health() {
-            // A reader may have met it first.
-            self.fail(reason);
-        }
+        self.look();
         let mut group = self.begin_group();
         for job in jobs {
             if let Some(error) = &self.failed {
@@ -147,11 +145,22 @@ impl Committer {
             }
         }
         self.commit(group);
+        self.look();
         if self.high.unsynced() && self.marked.elapsed() >= MARK_DELAY {
             self.mark();
         }
         if self.unflushed >= self.checkpoint_bytes {
             self.checkpoint();
+        }
+    }
+
+    /// Notices that the index has failed, before anything is written that it could not take. A
+    /// reader may have met it first.
+    fn look(&mut self) {
+        // What it answers is in the health, too.
+        drop(self.shared.engine(|engine| engine.check()));
+        if let Health::Failed { reason } = self.shared.health() {
+            self.fail(reason);
         }
     }
 

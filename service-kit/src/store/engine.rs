@@ -24,8 +24,15 @@ pub(super) trait Engine: Send + Sync {
     /// Inserts all pairs or, if the process dies, none.
     fn apply(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
 
+    /// Inserts all pairs or, if the process dies, any of them: takes less time and room than
+    /// [`Engine::apply`].
+    fn fill(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
+
     /// Hands everything applied so far to the operating system.
     fn flush(&self) -> Result<(), EngineError>;
+
+    /// Whether everything that went on in the background went well so far. Costs next to nothing.
+    fn check(&self) -> Result<(), EngineError>;
 
     /// Flushes and lets go of the files.
     fn close(self: Box<Self>) -> Result<(), EngineError>;

@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 
 use super::directory::Directory;
 use super::disk::{self, Disk};
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 use super::entry::{self, Pair, SetHash};
 use super::error::StoreError;
+use super::frame::Frame;
 use super::high::High;
 use super::log::Log;
 use super::seal::Seal;
@@ -14,8 +15,8 @@ use super::sled_engine::SledEngine;
 use super::time::Revision;
 use super::tip::{TIP_BYTES, Tip};
 
-/// Pairs that are applied at once when commits are replayed.
-const REPLAY_BATCH: usize = 8192;
+/// Bytes of log that are applied at once when commits are replayed.
+const REPLAY_BYTES: usize = 1 << 20;
 const APPLIED: [u8; 2] = [0, b'a'];
 /// Behind every key of the index.
 const END: [u8; 1] = [0xFF];
@@ -106,8 +107,8 @@ impl Index {
         let dir = directory.index();
         disk::remove(&dir)?;
         disk::create_dir(&dir)?;
-        let engine = SledEngine::open(&dir, cache_bytes).map_err(|e| StoreError::Engine(e.0))?;
-        replay(&engine, log, &Tip::genesis(&log.incarnation), high)?;
+        let engine = SledEngine::open(&dir, cache_bytes).map_err(failed)?;
+        fill(&engine, log, high)?;
         Ok(Box::new(engine))
     }
 }
@@ -264,20 +265,19 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
     }
     let mut met = from.revision == Revision::ZERO;
     let mut batch = Vec::new();
+    let mut bytes = 0;
     log.walk(from.revision, (&high.tip, high.position), &mut |frame| {
         if frame.tip.revision <= from.revision {
             met |= frame.tip == *from;
             return Ok(());
         }
-        let writes = frame
-            .writes()
-            .map_err(|error| log_error(frame.tip.revision, error.text()))?;
-        let writes = writes.into_iter();
-        entry::pairs(&frame.head(), writes, &mut SetHash::default(), &mut batch);
-        if batch.len() >= REPLAY_BATCH {
+        add_pairs(frame, &mut batch)?;
+        bytes += frame.bytes.len();
+        if bytes >= REPLAY_BYTES {
             let mut pairs = std::mem::take(&mut batch);
             pairs.push(applied(&frame.tip));
-            engine.apply(pairs).map_err(|e| StoreError::Engine(e.0))?;
+            bytes = 0;
+            engine.apply(pairs).map_err(failed)?;
         }
         Ok(())
     })?;
@@ -287,9 +287,36 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
         ));
     }
     batch.push(applied(&high.tip));
-    engine.apply(batch).map_err(|e| StoreError::Engine(e.0))
+    engine.apply(batch).map_err(failed)
 }
 
-fn log_error(revision: Revision, detail: &str) -> StoreError {
-    StoreError::corrupt(format!("log, revision {revision}"), detail)
+/// Applies all commits to an empty engine. What a crash leaves of it does not say how far it is,
+/// and is rebuilt.
+fn fill(engine: &dyn Engine, log: &Log<'_>, high: &High) -> Result<(), StoreError> {
+    if high.tip.revision == Revision::ZERO {
+        return Ok(());
+    }
+    let end = (&high.tip, high.position);
+    log.walk(Revision::ZERO, end, &mut |frame| {
+        let mut pairs = Vec::new();
+        add_pairs(frame, &mut pairs)?;
+        engine.fill(pairs).map_err(failed)
+    })?;
+    engine.apply(vec![applied(&high.tip)]).map_err(failed)?;
+    // Whatever it has no room for is told now.
+    engine.flush().map_err(failed)
+}
+
+fn add_pairs(frame: &Frame<'_>, pairs: &mut Vec<Pair>) -> Result<(), StoreError> {
+    let writes = frame.writes().map_err(|error| {
+        let place = format!("log, revision {}", frame.tip.revision);
+        StoreError::corrupt(place, error.text())
+    })?;
+    let writes = writes.into_iter();
+    entry::pairs(&frame.head(), writes, &mut SetHash::default(), pairs);
+    Ok(())
+}
+
+fn failed(EngineError(text): EngineError) -> StoreError {
+    StoreError::Engine(text)
 }

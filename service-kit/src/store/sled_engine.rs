@@ -18,6 +18,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 
 /// One sled tree in a directory of its own.
 pub(super) struct SledEngine {
+    /// Knows what failed in sled's threads.
+    config: sled::Config,
     /// Gone once it is closed.
     db: Option<sled::Db>,
     dir: PathBuf,
@@ -26,15 +28,14 @@ pub(super) struct SledEngine {
 impl SledEngine {
     /// Opens or creates the tree.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let db = contain("open", || {
-            sled::Config::new()
-                .path(dir)
-                .cache_capacity(cache_bytes)
-                // Flushing is the committer's: two flushes at a time can hang each other.
-                .flush_every_ms(None)
-                .open()
-        })?;
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            // Flushing is the committer's: two flushes at a time can hang each other.
+            .flush_every_ms(None);
+        let db = contain("open", || config.open())?;
         Ok(Self {
+            config,
             db: Some(db),
             dir: dir.to_owned(),
         })
@@ -93,8 +94,23 @@ impl Engine for SledEngine {
         })
     }
 
+    // Within a batch sled takes no segment for free: a large index came out twice as large.
+    fn fill(&self, pairs: Vec<Pair>) -> Result<(), EngineError> {
+        contain("write", || {
+            let db = self.db()?;
+            for (key, value) in pairs {
+                db.insert(key, value)?;
+            }
+            Ok(())
+        })
+    }
+
     fn flush(&self) -> Result<(), EngineError> {
         contain("flush", || self.db()?.flush().map(|_| ()))
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        contain("background", || self.config.global_error())
     }
 
     fn close(mut self: Box<Self>) -> Result<(), EngineError> {

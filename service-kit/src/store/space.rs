@@ -12,7 +12,10 @@ const BELIEVED: Duration = Duration::from_millis(100);
 /// How many bytes of log may be written until the next look.
 const UNSEEN: u64 = 8 << 20;
 
-/// What the index needs beyond the records: it writes whole segments of its own.
+/// What the index may make of a byte of log: it writes a page anew every few records, and sets the
+/// old one free later. Measured: 3.7 to 3.8 for large commits of small records, which is the worst.
+const INDEX_FACTOR: u64 = 4;
+/// What it needs beyond that: it writes whole segments of its own.
 const SLACK: u64 = 4 << 20;
 
 /// The free space of the disk that the store is on, as the committer sees it.
@@ -80,7 +83,7 @@ impl Space {
     /// Whether there is room for what the index makes of so many bytes of log.
     pub(super) fn has(&mut self, unflushed: u64) -> bool {
         match self.look() {
-            Ok(()) => self.free >= unflushed.saturating_mul(2).saturating_add(SLACK),
+            Ok(()) => self.free >= needed(unflushed),
             Err(error) => {
                 tracing::warn!(%error, "the index is flushed");
                 true
@@ -114,4 +117,9 @@ impl Space {
             .map_err(|error| StoreError::io("measure the free space of the disk", error))?;
         Ok(())
     }
+}
+
+/// The free space that the index needs for so many bytes of log.
+fn needed(log_bytes: u64) -> u64 {
+    log_bytes.saturating_mul(INDEX_FACTOR).saturating_add(SLACK)
 }
