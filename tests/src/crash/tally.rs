@@ -5,7 +5,7 @@ use std::fmt;
 use super::subject::Write;
 
 /// What a run came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Times the service was killed.
     pub kills: u64,

@@ -19,7 +19,7 @@ const MIB: u64 = 1 << 20;
 /// Beyond `min-free-mib`, at most so much is left when the clients begin.
 const LEFT: u64 = MIB;
 /// What is left is halved after so many acknowledgements.
-const STEP: u64 = 50;
+const STEP: u64 = 30;
 /// The disk counts as full after so many refusals.
 const REFUSALS: u64 = 12;
 /// The size from which a segment of the log is ended.
@@ -34,7 +34,7 @@ impl<S: Subject> Trial<'_, S> {
         let least = self.plan.min_free_mib * MIB;
         let mut left = self.dice.below(LEFT);
         // Now and then the next commit needs a new segment, and there is no room for its header.
-        if number % 32 == 7 && least == 0 {
+        if number % 64 == 7 && least == 0 {
             self.fill_segment(&life).await?;
             left = 0;
         }
@@ -58,10 +58,10 @@ impl<S: Subject> Trial<'_, S> {
         };
         self.disk.make_room()?;
         let sent = writers.end().await?;
-        let life = self.after(life, killed).await?;
+        let mut life = self.after(life, killed).await?;
         for sent in sent {
             self.serial = self.serial.max(sent.write.serial);
-            self.settle(&life, sent).await?;
+            life = self.settled(life, &sent).await?;
         }
         Ok(life)
     }
@@ -76,6 +76,11 @@ impl<S: Subject> Trial<'_, S> {
             return Ok(life);
         }
         self.report.stopped += 1;
+        self.restart(life).await
+    }
+
+    /// Ends a service that says NOT_SERVING and starts it again.
+    pub(super) async fn restart(&mut self, life: Life) -> Outcome<Life> {
         let ended = life.end(Signal::TERM)?;
         self.report.said(&ended.said);
         self.start().await
@@ -173,7 +178,7 @@ impl<S: Subject> Trial<'_, S> {
     }
 }
 
-async fn serving<S: Subject>(life: &Life) -> Outcome<bool> {
+pub(super) async fn serving<S: Subject>(life: &Life) -> Outcome<bool> {
     let request = HealthCheckRequest {
         service: S::Service::PROGRAM.service.to_owned(),
     };

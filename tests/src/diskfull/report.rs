@@ -5,7 +5,7 @@ use std::fmt;
 use crate::crash::Tally;
 
 /// What a run came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Times the disk became full.
     pub points: u64,
@@ -19,6 +19,8 @@ pub struct Report {
     pub recovered: u64,
     /// Points at which the service said NOT_SERVING and was started again.
     pub stopped: u64,
+    /// Times it said so only once the writes were looked at.
+    pub stopped_late: u64,
     /// Starts on a full disk that came to SERVING.
     pub started_full: u64,
     /// Starts on a full disk that ended, saying that it is full.
@@ -72,6 +74,7 @@ impl fmt::Display for Report {
             ("taken again", self.taken_again),
             ("recovered by itself", self.recovered),
             ("restarted", self.stopped),
+            ("restarted later", self.stopped_late),
             ("started on full", self.started_full),
             ("start refused on full", self.refused_full),
             ("full for a commit", self.no_commit),

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::Trial;
+use super::{Trial, point::serving};
 use crate::{
     Outcome,
     crash::{
@@ -14,16 +14,39 @@ use crate::{
     refusal::Refusal,
 };
 
+/// So often a service may be found to have stopped until a write is settled: by the read before it is
+/// sent again, or by that.
+const STOPS: usize = 3;
+
 impl<S: Subject> Trial<'_, S> {
+    /// Settles a write. A service that turns out to have stopped on the full disk is started again
+    /// for it; what was counted until then is counted anew.
+    pub(super) async fn settled(&mut self, mut life: Life, sent: &Sent) -> Outcome<Life> {
+        for _ in 0..STOPS {
+            let before = self.report.clone();
+            let Err(error) = self.settle(&life, sent).await else {
+                return Ok(life);
+            };
+            if serving::<S>(&life).await? {
+                return Err(error);
+            }
+            *self.report = before;
+            self.report.stopped_late += 1;
+            life = self.restart(life).await?;
+        }
+        Err("it stops again and again, and there is room".into())
+    }
+
     /// Looks at a write, and sends one that was not acknowledged again: it must be taken now.
-    pub(super) async fn settle(&mut self, life: &Life, sent: Sent) -> Outcome<()> {
+    async fn settle(&mut self, life: &Life, sent: &Sent) -> Outcome<()> {
         let Sent { write, answer } = sent;
+        let write = *write;
         if let Err(Cut { status, parts }) = answer {
             let tally = &mut self.report.tally;
-            let found = acknowledged(self.subject, &life.channel, write, parts, tally).await?;
-            let refused = self.count(&status);
+            let found = acknowledged(self.subject, &life.channel, write, *parts, tally).await?;
+            let refused = self.count(status);
             // What was refused after the parts that were acknowledged.
-            if refused && found.parts.iter().skip(parts).any(|part| part.present > 0) {
+            if refused && found.parts.iter().skip(*parts).any(|part| part.present > 0) {
                 self.report.done_all_the_same += 1;
                 self.report.tally.fault("refused and done", write, &found);
             }
