@@ -121,7 +121,7 @@ impl Source {
         })
     }
 
-    fn copy(&self, to: &Path, lineage: &Lineage) -> Result<CopyReport, StoreError> {
+    pub(super) fn copy(&self, to: &Path, lineage: &Lineage) -> Result<CopyReport, StoreError> {
         disk::create_dir(to)?;
         let io = |error| StoreError::io(format!("list {}", to.display()), error);
         if fs::read_dir(to).map_err(io)?.next().is_some() {
@@ -129,17 +129,34 @@ impl Source {
         }
         let target = Directory::lock(to, true)?;
         disk::create_dir(&target.log())?;
-        for number in 1..=self.end.position.segment {
-            let path = segment::path(&target.log(), number);
-            disk::write_new(&path, &self.segment(number)?)?;
+        let copied = self.copy_log(&target.log());
+        if self.is_replaced()? {
+            return Err(StoreError::InUse {
+                dir: self.directory.root.clone(),
+                pid: None,
+            });
         }
-        disk::sync_dir(&target.log())?;
-        self.check(&target.log())?;
+        copied?;
         let name = lineage.incarnation;
         HighWriter::open(&target.high(), name, &SystemDisk, &self.end, false)?;
         disk::sync_dir(to)?;
         target.write_format(lineage)?;
         self.report()
+    }
+
+    fn copy_log(&self, to: &Path) -> Result<(), StoreError> {
+        for number in 1..=self.end.position.segment {
+            disk::write_new(&segment::path(to, number), &self.segment(number)?)?;
+        }
+        disk::sync_dir(to)?;
+        self.check(to)
+    }
+
+    /// Whether a compaction has put another log in the place of this one, or is about to: the
+    /// process that has the store may have ended since, and its successor compact it.
+    fn is_replaced(&self) -> Result<bool, StoreError> {
+        let compacting = self.directory.is_compacting();
+        Ok(compacting || self.directory.lineage()?.as_ref() != Some(&self.lineage))
     }
 
     /// The bytes of a segment, up to the end.
@@ -159,8 +176,16 @@ impl Source {
         &self,
         on_frame: &mut dyn FnMut(&Frame<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.walk_in(&self.directory.log(), on_frame)
+    }
+
+    fn walk_in(
+        &self,
+        dir: &Path,
+        on_frame: &mut dyn FnMut(&Frame<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let log = Log {
-            dir: &self.directory.log(),
+            dir,
             incarnation: self.lineage.incarnation,
         };
         let end = (&self.end.tip, self.end.position);
@@ -169,12 +194,7 @@ impl Source {
 
     /// Whether the log in `dir` leads to the end.
     pub(super) fn check(&self, dir: &Path) -> Result<(), StoreError> {
-        let log = Log {
-            dir,
-            incarnation: self.lineage.incarnation,
-        };
-        let end = (&self.end.tip, self.end.position);
-        log.walk(Revision::ZERO, end, &mut |frame| {
+        self.walk_in(dir, &mut |frame| {
             let writes = frame.writes().map(|_| ());
             writes.map_err(|error| {
                 StoreError::corrupt(

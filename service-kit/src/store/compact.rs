@@ -74,10 +74,14 @@ pub struct CompactReport {
 pub fn compact(dir: &Path, rules: &Rules<'_>) -> Result<CompactReport, StoreError> {
     let source = Source::open(Directory::lock(dir, false)?, true)?;
     let before = source.report()?;
-    let survey = Survey::of(&source, rules)?;
     let building = source.directory.building();
-    let built = build(&source, rules, &survey, &building);
-    let (dropped, after) = built.inspect_err(|_| {
+    // First of all: whoever would copy the log sees that it is about to be replaced.
+    disk::create_dir(&building)?;
+    let built = Survey::of(&source, rules).and_then(|survey| {
+        let (dropped, after) = build(&source, rules, &survey, &building)?;
+        Ok((survey.floor, dropped, after))
+    });
+    let (floor, dropped, after) = built.inspect_err(|_| {
         // The space is needed, and a leftover is removed by the next open as well.
         drop(disk::remove(&building));
     })?;
@@ -92,7 +96,7 @@ pub fn compact(dir: &Path, rules: &Rules<'_>) -> Result<CompactReport, StoreErro
     }
     source.directory.decide_compaction()?;
     Ok(CompactReport {
-        floor: survey.floor,
+        floor,
         dropped,
         before,
         after,
@@ -182,7 +186,6 @@ fn build(
     survey: &Survey,
     to: &Path,
 ) -> Result<(u64, CopyReport), StoreError> {
-    disk::create_dir(to)?;
     let target = Directory::beside(to);
     disk::create_dir(&target.log())?;
     let mut rewrite = Rewrite::begin(&target.log(), source.lineage.incarnation, rules)?;

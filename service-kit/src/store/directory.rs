@@ -15,8 +15,9 @@
 //! `compacted` with the oldest revision that can still be read. The check is the first eight bytes
 //! of the BLAKE3 hash of the lines before it.
 //!
-//! Compaction builds a whole store in `compact/`. Renaming that to `compacted/` decides it; whoever
-//! locks the directory next, if only after a crash, puts its parts in place.
+//! Compaction builds a whole store in `compact/` and renames that to `compacted/`. Its `FORMAT` taking
+//! the place of the old one decides: from then on a release that knows no compaction refuses the
+//! directory, and whoever else locks it next, if only after a crash, puts the other parts in place.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -116,27 +117,34 @@ impl Directory {
         self.root.join("compact")
     }
 
-    /// The new store, once it is decided.
-    fn decided(&self) -> PathBuf {
+    /// The new store once it is whole; without its `FORMAT` it is decided.
+    fn whole(&self) -> PathBuf {
         self.root.join("compacted")
     }
 
     /// Whether a compaction is under way, by whoever has the lock.
     pub(super) fn is_compacting(&self) -> bool {
-        self.building().exists() || self.decided().exists()
+        self.building().exists() || self.whole().exists()
     }
 
     /// Replaces the store by the one that was built.
     pub(super) fn decide_compaction(&self) -> Result<(), StoreError> {
-        disk::rename(&self.building(), &self.decided())?;
+        disk::rename(&self.building(), &self.whole())?;
+        let built = Self::beside(&self.whole());
+        disk::rename(&built.format(), &self.format())?;
         self.finish_compaction()
     }
 
-    /// Puts the parts of a decided compaction in place. May be cut short and begun again anywhere.
+    /// Puts the parts of a decided compaction in place, and removes one that is not decided. May be
+    /// cut short and begun again anywhere.
     fn finish_compaction(&self) -> Result<(), StoreError> {
-        let built = Self::beside(&self.decided());
+        let built = Self::beside(&self.whole());
         if !built.root.exists() {
             return Ok(());
+        }
+        if built.format().exists() {
+            // The old store may have been written to since, by a release that looks nowhere else.
+            return disk::remove(&built.root);
         }
         disk::remove(&self.seal())?;
         disk::remove(&self.index())?;
@@ -144,10 +152,8 @@ impl Directory {
             disk::remove(&self.log())?;
             disk::rename(&built.log(), &self.log())?;
         }
-        for (from, to) in [(built.high(), self.high()), (built.format(), self.format())] {
-            if from.exists() {
-                disk::rename(&from, &to)?;
-            }
+        if built.high().exists() {
+            disk::rename(&built.high(), &self.high())?;
         }
         disk::remove(&built.root)
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::support::{CITIES, content, copied, fill, filled, open};
+use crate::store::backup::Source;
+use crate::store::directory::Directory;
 use crate::store::{
     CommitTime, CompactReport, Keep, Read as _, Revision, Rules, StoreError, StoreOptions, backup,
     compact, restore,
@@ -101,7 +103,7 @@ async fn a_crash_leaves_the_old_store_or_the_new_one() {
     store.close().unwrap();
     let old = copied(&data);
     all_but_latest(&data, Keep::Readable);
-    let new = ["FORMAT", "HIGH", "log"];
+    let new = ["HIGH", "log"];
 
     // While it was built.
     let crashed = copied(old.path());
@@ -110,6 +112,19 @@ async fn a_crash_leaves_the_old_store_or_the_new_one() {
     let store = open(crashed.path());
     assert!(!crashed.path().join("compact").exists());
     assert!(store.at(Revision::new(1)).is_ok());
+    drop(store);
+
+    // While it was whole and not decided; another release may have written since.
+    let crashed = copied(old.path());
+    let whole = crashed.path().join("compacted");
+    let store = open(crashed.path());
+    fill(&store, 20..21).await;
+    drop(store);
+    super::support::copy(&data, &whole);
+    let store = open(crashed.path());
+    assert!(!whole.exists());
+    assert!(store.at(Revision::new(1)).is_ok());
+    assert_eq!(content(&store.latest()).unwrap(), filled(21));
     drop(store);
 
     // Once it was decided: any of its parts may be in place, and the old ones partly gone.
@@ -124,6 +139,7 @@ async fn a_crash_leaves_the_old_store_or_the_new_one() {
             let crashed = copied(old.path());
             let decided = crashed.path().join("compacted");
             fs::create_dir_all(&decided).unwrap();
+            fs::copy(data.join("FORMAT"), crashed.path().join("FORMAT")).unwrap();
             for name in gone {
                 remove(&crashed.path().join(name));
             }
@@ -147,6 +163,27 @@ async fn a_crash_leaves_the_old_store_or_the_new_one() {
             assert!(!decided.exists());
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_replaced_meanwhile_is_not_copied() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, copy) = (root.path().join("data"), root.path().join("copy"));
+    let store = open(&data);
+    fill(&store, 0..20).await;
+    store.close().unwrap();
+    let source = Source::open(Directory::beside(&data), false).unwrap();
+    all_but_latest(&data, Keep::Readable);
+    let copied = source.copy(&copy, &source.lineage);
+    assert!(matches!(copied, Err(StoreError::InUse { .. })));
+    assert!(!copy.join("FORMAT").exists());
+
+    // Nor one that is about to be.
+    fs::create_dir(data.join("compact")).unwrap();
+    let lock = fs::File::open(data.join("LOCK")).unwrap();
+    lock.lock().unwrap();
+    let again = backup(&data, &root.path().join("again"));
+    assert!(matches!(again, Err(StoreError::InUse { .. })));
 }
 
 fn remove(path: &Path) {
