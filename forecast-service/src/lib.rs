@@ -81,7 +81,7 @@ pub async fn serve(
         imports.shut_down();
     };
     let start = async |store| {
-        let resumed = grpc::jobs::resume(&store, &desk).await;
+        let resumed = grpc::jobs::resume(&store, &desk);
         resumed.map_err(|fault| fault.message().to_owned())
     };
     server::serve(settings, listener, shutdown, slot, routes, start).await

@@ -292,6 +292,31 @@ pub struct EditionResult {
     pub fractional: Vec<Option<f64>>,
 }
 
+impl EditionCells {
+    /// About how many bytes it takes in the store.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = |cell: &EditionCell| {
+            let note = cell.missing.as_ref().map_or(0, |(_, note)| note.len());
+            cell.source.len() + note
+        };
+        let cells = self.cells.iter().map(|cell| texts(cell) + CELL_BYTES);
+        cells.sum::<usize>() + self.unit.len() + self.display_name.len() + self.source.len() + 64
+    }
+}
+
+impl EditionResult {
+    /// About how many bytes it takes in the store.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let numbers = self.scores.len() + self.fractional.len();
+        numbers * (1 + size_of::<f64>()) + self.ranks.len() * (1 + size_of::<i32>()) + 64
+    }
+}
+
+/// Most of a cell in the store but for its texts: the figure, the ordinal, two numbers, two lengths.
+const CELL_BYTES: usize = 32;
+
 impl Plan {
     /// The figure of a leaf that counts.
     #[must_use]

@@ -1,5 +1,7 @@
 //! Work that outlives the call that asked for it: creating editions and forecasts.
 
+mod commit;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -11,7 +13,11 @@ use std::{
 };
 
 use almanac_proto::common::v1::ErrorReason;
-use tokio::sync::{Notify, watch};
+pub use commit::chunks;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
 
 use crate::{
     fault::{Fault, Violations},
@@ -59,10 +65,12 @@ struct Running {
 }
 
 /// One job, as its computation sees it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Job {
     state: AtomicU8,
     changed: Notify,
+    /// Where commits are waited for.
+    runtime: Handle,
 }
 
 const GOING: u8 = 0;
@@ -142,7 +150,11 @@ impl Jobs {
         if running.contains_key(name) {
             return;
         }
-        let job = Arc::new(Job::default());
+        let job = Arc::new(Job {
+            state: AtomicU8::new(GOING),
+            changed: Notify::new(),
+            runtime: Handle::current(),
+        });
         let (ended, done) = watch::channel(false);
         let future = work(Arc::clone(&job));
         running.insert(name.to_owned(), Running { job, done });

@@ -22,6 +22,8 @@ use crate::{
 
 /// How soon a caller may try again to write to a disk that is full.
 const RETRY: Duration = Duration::from_secs(5);
+/// The reason of a full disk.
+const FULL: &str = "DISK_FULL";
 /// How often the work of a job tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -67,11 +69,33 @@ where
     }
 }
 
-/// Runs `effect` in one transaction that no request asked for. While the disk is full it waits and
-/// tries again, since nobody else would.
+/// Runs `effect` in one transaction that no request asked for.
 ///
 /// # Errors
 /// What `effect` answers, or a fault of the store; then nothing was written.
+pub async fn commit(
+    store: &Store,
+    effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+) -> Result<(), Fault> {
+    let done = store.transact(effect).await;
+    done.map(|_| ()).map_err(|error| match error {
+        TransactError::Aborted(fault) => fault,
+        TransactError::Store(error) => store_fault(&error),
+        TransactError::Panicked(text) => Fault::internal(&text),
+    })
+}
+
+/// Whether a fault is a full disk, which may have room again.
+#[must_use]
+pub fn is_disk_full(fault: &Fault) -> bool {
+    fault.reason() == FULL
+}
+
+/// As [`commit`]. While the disk is full it waits and tries again, since nobody else would: for what
+/// is small, since it is held meanwhile. Ends when the store closes.
+///
+/// # Errors
+/// What `effect` answers, or another fault of the store; then nothing was written.
 pub async fn transact(
     store: &Store,
     effect: impl Fn(&mut Transaction<'_>) -> Result<(), Fault> + Send + Sync + 'static,
@@ -79,14 +103,9 @@ pub async fn transact(
     let effect = Arc::new(effect);
     loop {
         let again = Arc::clone(&effect);
-        match store.transact(move |tx| again(tx)).await {
-            Ok(_) => return Ok(()),
-            Err(TransactError::Aborted(fault)) => return Err(fault),
-            Err(TransactError::Store(StoreError::DiskFull { .. })) => {
-                tokio::time::sleep(AGAIN).await;
-            }
-            Err(TransactError::Store(error)) => return Err(store_fault(&error)),
-            Err(TransactError::Panicked(text)) => return Err(Fault::internal(&text)),
+        match commit(store, move |tx| again(tx)).await {
+            Err(full) if is_disk_full(&full) => tokio::time::sleep(AGAIN).await,
+            ended => return ended,
         }
     }
 }

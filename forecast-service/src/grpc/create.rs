@@ -7,7 +7,7 @@ use almanac_service_kit::{
     compute::compute,
     consistency,
     fault::{Fault, Violations, check_digest},
-    jobs::{DEFAULT_WAIT, wait},
+    jobs::wait,
     name,
     resource::{Stored, find, identify},
     store::{Read as _, Snapshot, Store, Transaction},
@@ -226,6 +226,10 @@ pub async fn cancel(
     violations.finish()?;
     find::<Forecasts>(&store.latest(), &parents, &id)?;
     desk.jobs.cancel(&request.name);
-    desk.jobs.wait(&request.name, DEFAULT_WAIT).await;
-    current(store, &parents, &id)
+    let target = Target {
+        market: parents.first().cloned().unwrap_or_default(),
+        forecast: id,
+    };
+    jobs::give_up(store, &target).await?;
+    current(store, &parents, &target.forecast)
 }

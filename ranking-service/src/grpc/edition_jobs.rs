@@ -6,12 +6,12 @@ use std::sync::Arc;
 use almanac_proto::ranking::v1::ErrorReason;
 use almanac_service_kit::{
     fault::{Fault, check_digest},
-    jobs::Job,
+    jobs::{Job, chunks},
     name::join,
-    plain::control::Control,
-    resource::{Kind as _, Stored, find},
+    plain::control::{Control, Stopped},
+    resource::{Kind as _, find},
     store::{Read, Snapshot, Store, Transaction},
-    write::{store_fault, transact},
+    write::{commit, store_fault, transact},
 };
 use tonic::Code;
 
@@ -89,12 +89,10 @@ pub fn start(app: &App, store: &Store, target: &Target) {
     let (store, target) = (store.clone(), target.clone());
     let decoded = Arc::clone(&app.decoded);
     app.jobs.start(&target.name(), move |job| async move {
-        if let Err(fault) = publish(&decoded, &store, &target, &job).await {
-            tracing::error!(
-                edition = target.name(),
-                error = fault.message(),
-                "not published"
-            );
+        let work = || publish(&decoded, &store, &target, &job);
+        if let Err(fault) = job.with_room(&store, work).await {
+            let (edition, error) = (target.name(), fault.message());
+            tracing::error!(edition, error, "not published");
         }
     });
 }
@@ -106,54 +104,56 @@ async fn publish(
     target: &Target,
     job: &Arc<Job>,
 ) -> Result<(), Fault> {
-    let decoded = Arc::clone(decoded);
     let found = find::<Editions>(&store.latest(), &target.parents(), &target.edition)?;
-    let body = &found.value.body;
+    let (uid, body) = (found.value.uid, found.value.body);
     if body.state != EditionState::Creating {
         return Ok(());
     }
     let revision = store.parse_token(&body.data_revision);
     let read = revision.and_then(|revision| store.at(revision));
-    let (expected, at) = (body.expected_result_digest.clone(), target.clone());
-    let computed = job.compute(move |job| {
+    let (to, at) = (store.clone(), target.clone());
+    let decoded = Arc::clone(decoded);
+    let published = job.compute(move |job| {
         // Compaction may have come before the job was taken up again.
         let read = read.map_err(|e| store_fault(&e))?;
         let inputs = inputs(&decoded, &read, &at, job)?;
         let computed = rank(&inputs, job)?;
         check_digest(
             ErrorReason::ResultDigestMismatch,
-            &expected,
+            &body.expected_result_digest,
             &computed.result_digest,
         )?;
         let results = computed.results(job)?;
-        Ok((inputs, computed, results))
+        save(&to, job, &at, uid, inputs, &computed, results)
     });
-    let computed = computed.await;
-    let uid = found.value.uid;
-    let at = target.clone();
-    match computed {
-        Ok((inputs, computed, results)) => {
-            let write = move |tx: &mut Transaction<'_>| {
-                published(tx, &at, uid, &inputs, &computed, &results)
-            };
-            match transact(store, write).await {
-                // More than one commit can hold, whoever tries again.
-                Err(fault) if fault.code() == Code::InvalidArgument => {
-                    let at = target.clone();
-                    transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
-                }
-                written => written,
-            }
-        }
-        Err(_) if job.is_cancelled() => {
-            let text = "the creation was cancelled";
-            let fault = Fault::new(Code::Cancelled, ErrorReason::EditionCancelled, text);
-            transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
-        }
+    let fault = match published.await {
+        Err(_) if job.is_cancelled() => cancelled(),
         // Told to stop without being cancelled: the service ends, and the next start resumes.
-        Err(_) if job.check().is_err() => Ok(()),
-        Err(fault) => transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await,
+        Err(_) if job.check().is_err() => return Ok(()),
+        Err(fault) if fault.retry_delay().is_none() => fault,
+        ended => return ended,
+    };
+    let at = target.clone();
+    transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
+}
+
+/// Ends an edition that its caller gave up and that is still being created, whether a job is at it
+/// or not.
+///
+/// # Errors
+/// NOT_FOUND, or a fault of the store.
+pub async fn give_up(store: &Store, target: &Target) -> Result<(), Fault> {
+    let found = find::<Editions>(&store.latest(), &target.parents(), &target.edition)?;
+    if found.value.body.state != EditionState::Creating {
+        return Ok(());
     }
+    let (at, uid) = (target.clone(), found.value.uid);
+    commit(store, move |tx| failed(tx, &at, uid, cancelled())).await
+}
+
+fn cancelled() -> Fault {
+    let text = "the creation was cancelled";
+    Fault::new(Code::Cancelled, ErrorReason::EditionCancelled, text)
 }
 
 /// The inputs of an index as they are at a revision.
@@ -172,74 +172,90 @@ pub fn inputs(
     decoded.live(read, dataset, &index, &Tried::new(), control)
 }
 
-/// Writes inputs, scores and ranks, and the state, in one commit.
-fn published(
-    tx: &mut Transaction<'_>,
+/// Writes inputs, scores and ranks in several commits, which nobody reads before the last one says
+/// that the edition is published. A job that is taken up again writes the same once more.
+fn save(
+    store: &Store,
+    job: &Job,
     target: &Target,
     uid: u64,
-    inputs: &Inputs,
+    inputs: Inputs,
     computed: &Computed,
-    results: &[EditionResult],
+    results: Vec<EditionResult>,
 ) -> Result<(), Fault> {
-    tx.put(&EDITION_INPUTS, &uid, &inputs.fixed)
-        .map_err(|e| store_fault(&e))?;
-    let mut figures = 0;
-    for (position, cells) in &inputs.leaves {
-        figures += cells
-            .cells
-            .iter()
-            .filter(|cell| cell.figure.is_some())
-            .count();
-        let key = (uid, number(*position));
-        tx.put(&EDITION_CELLS, &key, cells)
-            .map_err(|e| store_fault(&e))?;
-    }
-    for (position, result) in results.iter().enumerate() {
-        let key = (uid, number(position));
-        tx.put(&EDITION_RESULTS, &key, result)
-            .map_err(|e| store_fault(&e))?;
-    }
     let ranks = results
         .get(computed.framework.root())
         .map(|root| root.ranks.iter());
+    let cells = inputs.leaves.iter().flat_map(|(_, of)| of.cells.iter());
     let outcome = EditionOutcome {
         input_digest: computed.input_digest.clone(),
         result_digest: computed.result_digest.clone(),
         engine_version: ENGINE_VERSION,
-        publish_time: tx.time().nanoseconds(),
+        publish_time: 0,
         entities: number(inputs.fixed.entities.len()),
         ranked: number(ranks.map_or(0, |ranks| ranks.flatten().count())),
-        cells: figures as u64,
+        cells: cells.filter(|cell| cell.figure.is_some()).count() as u64,
     };
-    finish(tx, target, uid, EditionState::Published, Some(outcome))
+    for (_, chunk) in chunks(inputs.leaves, |(_, cells)| cells.bytes()) {
+        job.commit(store, move |tx| {
+            chunk.iter().try_for_each(|(position, cells)| {
+                tx.put(&EDITION_CELLS, &(uid, number(*position)), cells)
+                    .map_err(|e| store_fault(&e))
+            })
+        })?;
+    }
+    for (first, chunk) in chunks(results, EditionResult::bytes) {
+        job.commit(store, move |tx| {
+            chunk
+                .iter()
+                .zip(first..)
+                .try_for_each(|(result, position)| {
+                    tx.put(&EDITION_RESULTS, &(uid, number(position)), result)
+                        .map_err(|e| store_fault(&e))
+                })
+        })?;
+    }
+    let (at, fixed) = (target.clone(), inputs.fixed);
+    job.commit(store, move |tx| {
+        tx.put(&EDITION_INPUTS, &uid, &fixed)
+            .map_err(|e| store_fault(&e))?;
+        let outcome = EditionOutcome {
+            publish_time: tx.time().nanoseconds(),
+            ..outcome
+        };
+        match finish(tx, &at, uid, EditionState::Published, Some(outcome))? {
+            true => Ok(()),
+            // Cancelled meanwhile: nothing of this is kept.
+            false => Err(Stopped.into()),
+        }
+    })
 }
 
+/// Says why it failed, unless it is final already.
 fn failed(tx: &mut Transaction<'_>, target: &Target, uid: u64, fault: Fault) -> Result<(), Fault> {
     let encoded = fault.into_encoded(DOMAIN);
-    finish(tx, target, uid, EditionState::Failed(encoded), None)
+    finish(tx, target, uid, EditionState::Failed(encoded), None).map(|_| ())
 }
 
-/// Ends an edition that is still being created; one that is final stays as it is.
+/// Ends an edition that is still being created; whether it was.
 fn finish(
     tx: &mut Transaction<'_>,
     target: &Target,
     uid: u64,
     state: EditionState,
     outcome: Option<EditionOutcome>,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let parents = target.parents();
-    let found = find::<Editions>(tx, &parents, &target.edition)?.value;
-    if found.uid != uid || found.body.state != EditionState::Creating {
-        return Err(Fault::internal(
-            &"an edition became final while it was computed",
-        ));
+    let mut stored = find::<Editions>(tx, &parents, &target.edition)?.value;
+    if stored.uid != uid || stored.body.state != EditionState::Creating {
+        return Ok(false);
     }
     let key = (Editions::scope(tx, &parents)?, target.edition.clone());
-    let mut stored: Stored<_> = found;
     stored.body.state = state;
     stored.body.outcome = outcome;
     tx.put(&EDITIONS, &key, &stored)
-        .map_err(|e| store_fault(&e))
+        .map_err(|e| store_fault(&e))?;
+    Ok(true)
 }
 
 /// Frameworks have fewer than 10,000 nodes, rankings fewer than 2^31 entities.

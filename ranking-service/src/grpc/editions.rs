@@ -22,7 +22,7 @@ use almanac_service_kit::{
     consistency,
     fault::{Fault, Violations, check_digest},
     filter::{Fields, Filter},
-    jobs::{DEFAULT_WAIT, wait},
+    jobs::wait,
     name,
     page::Page,
     plain::control::{Control, Stopped, attended},
@@ -282,8 +282,14 @@ pub async fn cancel(app: &App, request: pb::CancelEditionRequest) -> Result<pb::
     violations.finish()?;
     find::<Editions>(&store.latest(), &parents, &id)?;
     app.jobs.cancel(&request.name);
-    app.jobs.wait(&request.name, DEFAULT_WAIT).await;
-    current(store, &parents, &id)
+    let [dataset, index, edition] = name::parse("name", &request.name, convert::EDITION)?;
+    let target = Target {
+        dataset,
+        index,
+        edition,
+    };
+    edition_jobs::give_up(store, &target).await?;
+    current(store, &parents, &target.edition)
 }
 
 /// Marks a published edition as one not to be quoted any more.

@@ -9,6 +9,7 @@ use almanac_service_kit::{
     store::{CommitTime, Rules, compact},
 };
 use almanac_tests::{
+    refusal::Refusal,
     service::{Kind, Running},
     wire,
 };
@@ -200,6 +201,90 @@ async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
     assert_eq!(found.state(), State::Failed);
     assert_eq!(reason(found.error), "EDITION_CANCELLED");
     fresh.stop().await;
+}
+
+/// Scores and ranks of 6,001 nodes and 1,003 entities: more than the store takes at once.
+#[tokio::test]
+async fn an_edition_larger_than_one_commit_is_published_and_verified() {
+    use pb::edition::State;
+
+    let fresh = one_at_a_time::<almanac_tests::service::Ranking>().await;
+    let mut client = fresh.service.client();
+    let long = long_edition(&mut client).await;
+    let found = loop {
+        let request = pb::GetEditionRequest {
+            name: long.name.clone(),
+            consistency: None,
+        };
+        let found = client.get_edition(request).await.unwrap().into_inner();
+        if found.state() != State::Creating {
+            break found;
+        }
+    };
+    assert_eq!(found.state(), State::Published, "{:?}", found.error);
+    let verify = pb::VerifyEditionRequest {
+        name: long.name.clone(),
+    };
+    let verified = client.verify_edition(verify).await.unwrap().into_inner();
+    assert_eq!(
+        verified.outcome(),
+        pb::verify_edition_response::Outcome::Match
+    );
+    fresh.stop().await;
+}
+
+#[tokio::test]
+async fn editions_that_find_no_room_are_made_or_cancelled_once_there_is() {
+    use pb::edition::State;
+
+    let Fresh { service, dir } = one_at_a_time::<almanac_tests::service::Ranking>().await;
+    let mut client = service.client();
+    let long = long_edition(&mut client).await;
+    let short = pb::CreateEditionRequest {
+        wait: a_little(),
+        ..edition_request("short")
+    };
+    let short = client.create_edition(short).await.unwrap().into_inner();
+    service.stop().await.unwrap();
+
+    let mut full = Config::local(dir.path().to_owned());
+    full.min_free_bytes = u64::MAX;
+    let service = Running::<almanac_tests::service::Ranking>::start_with(full)
+        .await
+        .unwrap();
+    let mut client = service.client();
+    let cancel = pb::CancelEditionRequest {
+        name: long.name.clone(),
+        ..Default::default()
+    };
+    let refused = client.cancel_edition(cancel.clone()).await.unwrap_err();
+    assert_eq!(Refusal::from(&refused).reason, "DISK_FULL");
+    let get = |name: &str| pb::GetEditionRequest {
+        name: name.to_owned(),
+        consistency: None,
+    };
+    for name in [&long.name, &short.name] {
+        let found = client.get_edition(get(name)).await.unwrap().into_inner();
+        assert_eq!(found.state(), State::Creating);
+    }
+    service.stop().await.unwrap();
+
+    let service = Running::<almanac_tests::service::Ranking>::start(dir.path())
+        .await
+        .unwrap();
+    let mut client = service.client();
+    let ended = client.cancel_edition(cancel).await.unwrap().into_inner();
+    assert_eq!(ended.state(), State::Failed);
+    assert_eq!(reason(ended.error), "EDITION_CANCELLED");
+    let short = loop {
+        let found = client.get_edition(get(&short.name)).await.unwrap();
+        let found = found.into_inner();
+        if found.state() != State::Creating {
+            break found;
+        }
+    };
+    assert_eq!(short.state(), State::Published);
+    service.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,173 @@
+//! How a job keeps what it computed: in commits that nobody reads before the last one, and anew
+//! where there was no room for them.
+
+use std::{future::Future, sync::Arc};
+
+use super::Job;
+use crate::{
+    fault::Fault,
+    plain::control::Control as _,
+    store::{Store, Transaction},
+    write,
+};
+
+/// About how many bytes one transaction writes; the store takes up to 64 MiB.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// Cuts items into chunks of about 8 MiB, each with the position of its first.
+pub fn chunks<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(usize, Vec<T>)> {
+    let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
+    let mut left = 0;
+    for (position, item) in items.into_iter().enumerate() {
+        let size = bytes(&item);
+        match chunks.last_mut() {
+            Some((_, chunk)) if left >= size => chunk.push(item),
+            _ => {
+                chunks.push((position, vec![item]));
+                left = CHUNK_BYTES;
+            }
+        }
+        left = left.saturating_sub(size);
+    }
+    chunks
+}
+
+impl Job {
+    /// Runs `effect` in one transaction and waits for it. For computations: where this is called,
+    /// the result is still within their claim of memory, and nobody else computes in their place.
+    ///
+    /// # Errors
+    /// CANCELLED (COMPUTATION_STOPPED) if the job was told to stop before, what `effect` answers,
+    /// or a fault of the store; then nothing was written.
+    pub fn commit(
+        &self,
+        store: &Store,
+        effect: impl FnOnce(&mut Transaction<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Fault> {
+        self.check()?;
+        self.runtime.block_on(write::commit(store, effect))
+    }
+
+    /// Does `work`, and again for as long as it finds no room, on the disk or in memory, holding
+    /// neither meanwhile. A job that is told to stop while it waits does it once more at once: that
+    /// is when it says what became of it.
+    ///
+    /// # Errors
+    /// What `work` answers in the end, or a fault of the store.
+    pub async fn with_room<F>(
+        self: &Arc<Self>,
+        store: &Store,
+        work: impl Fn() -> F,
+    ) -> Result<(), Fault>
+    where
+        F: Future<Output = Result<(), Fault>>,
+    {
+        loop {
+            let fault = match work().await {
+                Err(fault) if fault.retry_delay().is_some() => fault,
+                ended => return ended,
+            };
+            tracing::info!(reason = fault.message(), "begun again once there is room");
+            tokio::select! {
+                waited = room(store, &fault) => waited?,
+                () = self.stopped() => {}
+            }
+        }
+    }
+}
+
+/// Waits until what found no room may find it.
+async fn room(store: &Store, fault: &Fault) -> Result<(), Fault> {
+    if write::is_disk_full(fault) {
+        // The smallest commit there is, so that nothing is computed for a disk that is still full.
+        let probe = |tx: &mut Transaction<'_>| {
+            tx.allocate_uid();
+            Ok(())
+        };
+        return write::transact(store, probe).await;
+    }
+    tokio::time::sleep(fault.retry_delay().unwrap_or_default()).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+    use crate::{
+        jobs::Jobs,
+        limits::Limits,
+        pool::{Pool, PoolSettings},
+        store::StoreOptions,
+    };
+
+    /// Runs a job that counts how often it is done and writes once, on a store that takes writes
+    /// from so many free bytes on. Cancels it in the middle where `cancel`.
+    async fn ran(min_free_bytes: u64, cancel: bool) -> (u8, Result<(), Fault>) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            min_free_bytes,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(dir.path(), options).unwrap();
+        let settings = PoolSettings {
+            threads: 1,
+            queue: 0,
+            memory_bytes: 1 << 30,
+        };
+        let pool = Pool::new(settings, Limits::default()).unwrap();
+        let inner = pool.clone();
+        let test = async {
+            let jobs = Jobs::default();
+            let done = Arc::new(AtomicU8::new(0));
+            let (told, outcome) = tokio::sync::oneshot::channel();
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            let (count, to) = (Arc::clone(&done), store.clone());
+            jobs.start("a", |job| async move {
+                let work = || {
+                    let (count, begun, store) = (Arc::clone(&count), begun.clone(), to.clone());
+                    job.compute(move |job| {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        begun.send(()).unwrap();
+                        job.commit(&store, |tx| {
+                            tx.allocate_uid();
+                            Ok(())
+                        })
+                    })
+                };
+                told.send(job.with_room(&to, work).await).unwrap();
+            });
+            if cancel {
+                tokio::task::yield_now().await;
+                has_begun.recv().unwrap();
+                // It waits outside: the only thread for jobs is free.
+                drop(inner.job_slot().await.unwrap());
+                jobs.cancel("a");
+            }
+            let outcome = outcome.await.unwrap();
+            (done.load(Ordering::SeqCst), outcome)
+        };
+        pool.scope(test).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_finds_no_room_waits_without_a_thread_and_hears_a_cancel() {
+        let (times, outcome) = ran(u64::MAX, true).await;
+        assert_eq!(outcome.unwrap_err().reason(), "COMPUTATION_STOPPED");
+        // Not computed again for a disk that is still full.
+        assert_eq!(times, 1);
+        let (times, outcome) = ran(0, false).await;
+        assert_eq!((times, outcome), (1, Ok(())));
+    }
+
+    #[test]
+    fn chunks_hold_everything_in_order() {
+        let sizes = vec![CHUNK_BYTES / 2, CHUNK_BYTES / 2, 1, CHUNK_BYTES * 2, 3];
+        let chunks = chunks(sizes.clone(), |size| *size);
+        let starts: Vec<usize> = chunks.iter().map(|(start, _)| *start).collect();
+        assert_eq!(starts, [0, 2, 3, 4]);
+        let all: Vec<usize> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
+        assert_eq!(all, sizes);
+    }
+}
