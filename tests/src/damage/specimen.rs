@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use almanac_service_kit::store::{Store, StoreOptions, backup};
+use almanac_service_kit::store::{CommitTime, Keep, Rules, Store, StoreOptions, backup, compact};
 
 use super::Content;
 use crate::Outcome;
@@ -31,6 +31,17 @@ pub enum State {
     Unmarked,
     /// A backup.
     Backup,
+    /// Compacted up to the end of its first half, opened and closed.
+    Compacted,
+    /// A backup of that.
+    CompactedBackup,
+}
+
+impl State {
+    /// Whether it is not opened but restored.
+    pub(super) fn is_backup(self) -> bool {
+        matches!(self, Self::Backup | Self::CompactedBackup)
+    }
 }
 
 /// The plan of a size.
@@ -128,7 +139,7 @@ impl Specimen {
         }
         content.keep(&store);
         store.close()?;
-        backup(&live, &copy)?;
+        let half = backup(&live, &copy)?;
         let kept = content.clone();
 
         // Opened again, so that the index has what sled writes at an open.
@@ -148,6 +159,8 @@ impl Specimen {
         copy_all(&live, &at("unmarked"))?;
         fs::write(at("unmarked").join("HIGH"), mark)?;
         store.close()?;
+        compacted(size, &live, &at("compacted"), half.time)?;
+        backup(&at("compacted"), &at("compacted-backup"))?;
         let unmarked = content.clone().or_ending_with(&marked);
 
         let specimen = |state, name: &str, content: &Content| Self {
@@ -163,8 +176,30 @@ impl Specimen {
             specimen(State::Killed, "killed", &content),
             specimen(State::Unmarked, "unmarked", &unmarked),
             specimen(State::Backup, "backup", &kept),
+            Self {
+                backup: at("compacted-backup"),
+                kept: content.clone(),
+                ..specimen(State::Compacted, "compacted", &content)
+            },
+            specimen(State::CompactedBackup, "compacted-backup", &content),
         ])
     }
+}
+
+/// Compacts a copy of a closed store, and opens and closes it, so that it has an index.
+fn compacted(size: Size, from: &Path, to: &Path, before: CommitTime) -> Outcome<()> {
+    copy_all(from, to)?;
+    let rules = Rules {
+        of: &|_| Keep::Readable,
+        before,
+        now: before,
+        segment_bytes: size.plan().segment_bytes,
+    };
+    let report = compact(to, &rules)?;
+    if report.dropped == 0 || report.after.segments < 2 {
+        return Err(format!("this shows nothing: {report:?}").into());
+    }
+    Ok(Store::open(to, options(size))?.close()?)
 }
 
 /// Copies a directory with all in it.

@@ -10,7 +10,7 @@ use std::{
 use almanac_service_kit::store::{CopyReport, Store, StoreError, check, restore};
 
 use super::{
-    Harm, Specimen, State, Way,
+    Harm, Specimen, Way,
     specimen::{copy_all, options},
 };
 use crate::{Outcome, process::run};
@@ -77,9 +77,9 @@ impl Trial<'_> {
         self.harm.apply(&dir)?;
         let asked = self.service.map(|service| ask(service, &dir, scratch));
         let asked = asked.transpose()?;
-        let looked = catch_unwind(AssertUnwindSafe(|| match self.specimen.state {
-            State::Backup => self.look_at_backup(&dir, scratch),
-            _ => self.look_at_store(&dir),
+        let looked = catch_unwind(AssertUnwindSafe(|| match self.specimen.state.is_backup() {
+            true => self.look_at_backup(&dir, scratch),
+            false => self.look_at_store(&dir),
         }));
         let Ok(looked) = looked else {
             return Ok(End::Panicked);
@@ -103,7 +103,7 @@ impl Trial<'_> {
         if !self.harm.part.is_named(&self.harm.name, &error) {
             return Ok(End::Unnamed(error));
         }
-        if self.specimen.state != State::Backup
+        if !self.specimen.state.is_backup()
             && let Err(why) = self.bring_back(&dir)
         {
             return Ok(End::Unrestored(why.to_string()));

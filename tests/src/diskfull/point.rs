@@ -19,7 +19,7 @@ const MIB: u64 = 1 << 20;
 /// Beyond `min-free-mib`, at most so much is left when the clients begin.
 const LEFT: u64 = MIB;
 /// What is left is halved after so many acknowledgements.
-const STEP: u64 = 30;
+const STEP: u64 = 15;
 /// The disk counts as full after so many refusals.
 const REFUSALS: u64 = 12;
 /// The size from which a segment of the log is ended.
