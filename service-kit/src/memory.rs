@@ -18,6 +18,8 @@ use crate::{fault::Fault, plain::control::Control};
 
 /// When a refused caller may find room.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Memory is claimed in blocks of so many bytes where many small things are.
+const BLOCK: usize = 256 << 10;
 /// How often a job that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -161,6 +163,45 @@ pub fn claim(bytes: usize, control: &dyn Control) -> Result<(), Fault> {
     })
 }
 
+/// Claims for many small things, a block at a time.
+pub struct Blocks<'a> {
+    control: &'a dyn Control,
+    claimed: usize,
+    left: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// None yet.
+    #[must_use]
+    pub fn new(control: &'a dyn Control) -> Self {
+        Self {
+            control,
+            claimed: 0,
+            left: 0,
+        }
+    }
+
+    /// Claims memory for one more.
+    ///
+    /// # Errors
+    /// See [`claim`].
+    pub fn claim(&mut self, bytes: usize) -> Result<(), Fault> {
+        if bytes > self.left {
+            let block = bytes.max(BLOCK);
+            claim(block, self.control)?;
+            self.claimed += block;
+            self.left += block;
+        }
+        self.left -= bytes;
+        Ok(())
+    }
+
+    /// All of them are gone, and their memory is for the next ones.
+    pub fn freed(&mut self) {
+        self.left = self.claimed;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -201,6 +242,24 @@ mod tests {
         });
         assert_eq!(memory.lock().used, 0);
         claim(usize::MAX, &Unlimited).unwrap();
+    }
+
+    #[test]
+    fn many_small_things_are_claimed_in_blocks_and_what_is_freed_is_claimed_once() {
+        let memory = Memory::new(4 << 20);
+        memory.lend(false, || {
+            let mut blocks = Blocks::new(&Unlimited);
+            for _ in 0..3 {
+                for _ in 0..3 * 1024 {
+                    blocks.claim(1024).unwrap();
+                }
+                assert_eq!(memory.lock().used, 3 << 20);
+                blocks.freed();
+            }
+            blocks.claim(3 * MIB).unwrap();
+            assert!(!refused(blocks.claim(2 * MIB)));
+        });
+        assert_eq!(memory.lock().used, 0);
     }
 
     #[test]

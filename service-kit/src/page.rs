@@ -14,6 +14,10 @@ use crate::{fault::Fault, sizes::Sizes};
 /// Size of a page where the request says 0.
 pub const DEFAULT_PAGE_SIZE: usize = 50;
 
+/// Most bytes of the items of a page, as encoded; larger items make shorter pages. Clients read no
+/// messages over 4 MiB unless they are told to.
+pub const MAX_PAGE_BYTES: usize = 3 << 20;
+
 const FINGERPRINT_BYTES: usize = 16;
 const CHECK_BYTES: usize = 8;
 
@@ -116,6 +120,16 @@ impl Page {
     }
 }
 
+/// How many of the items fit into a page: at least one.
+pub fn fitting<M: Message>(items: &[M]) -> usize {
+    let mut bytes = 0;
+    let fits = items.iter().take_while(|item| {
+        bytes += item.encoded_len();
+        bytes <= MAX_PAGE_BYTES
+    });
+    fits.count().max(1).min(items.len())
+}
+
 fn fingerprint(method: &str, arguments: &impl Message) -> [u8; FINGERPRINT_BYTES] {
     let mut hasher = blake3::Hasher::new();
     hasher
@@ -190,6 +204,14 @@ mod tests {
             open("b", 5, &token).unwrap_err().reason(),
             "PAGE_TOKEN_MISMATCH"
         );
+    }
+
+    #[test]
+    fn large_items_make_short_pages() {
+        let item = |mib: usize| "x".repeat(mib << 20);
+        assert_eq!(fitting(&[item(1), item(1), item(1)]), 2);
+        assert_eq!(fitting(&[item(5), item(1)]), 1);
+        assert_eq!(fitting::<String>(&[]), 0);
     }
 
     #[test]

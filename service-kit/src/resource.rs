@@ -3,7 +3,7 @@
 //! A service says what is particular to a resource in an implementation of [`Resource`]; names,
 //! etags, masks, paging, filters, exactly-once writes and revisions are the same for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use almanac_proto::common::v1::{Consistency, ErrorReason};
 use prost::Message;
@@ -16,7 +16,7 @@ use crate::{
     fault::{Fault, Violations},
     filter::{Fields, Filter},
     hex, name,
-    page::Page,
+    page::{MAX_PAGE_BYTES, Page, fitting},
     sizes::Sizes,
     store::{CommitTime, Read, Record, Revision, Snapshot, Store, Table, Transaction, Versioned},
     time,
@@ -333,7 +333,7 @@ pub async fn list<R: Kind>(store: &Store, listing: Listing<'_>) -> Result<Listed
     let page = &listing.page;
     let read = consistency::page_snapshot(store, page, listing.consistency).await?;
     let scope = R::scope(&read, &parents)?;
-    let mut found = Vec::new();
+    let mut found = VecDeque::new();
     for row in read.scan(&R::TABLE, &(scope,)) {
         let ((_, id), version) = row.map_err(|e| store_fault(&e))?;
         let after = page.after.as_deref();
@@ -350,27 +350,33 @@ pub async fn list<R: Kind>(store: &Store, listing: Listing<'_>) -> Result<Listed
                 stored: &version.value,
             })
         {
-            found.push((id, version));
+            found.push_back((id, version));
+        }
+        // One more than the page has: those that come first, which a scan finds last where the
+        // order descends.
+        if found.len() > page.size + 1 {
+            found.pop_front();
         }
         if !descending && found.len() > page.size {
             break;
         }
     }
+    let mut found = Vec::from(found);
     if descending {
         found.reverse();
     }
-    let more = found.len() > page.size;
-    found.truncate(page.size);
+    let rendered = |(id, version): &(String, Versioned<Stored<R::Body>>)| {
+        render::<R>(store, &read, &parents, id, version)
+    };
+    let mut items: Vec<R::Proto> = found.iter().take(page.size).map(rendered).collect();
+    items.truncate(fitting(&items));
     let revision = store.token(read.revision());
-    let next_page_token = match found.last() {
-        Some((id, _)) if more => page.next(&revision, id),
+    let next_page_token = match found.get(items.len().saturating_sub(1)) {
+        Some((id, _)) if items.len() < found.len() => page.next(&revision, id),
         _ => String::new(),
     };
-    let items = found
-        .iter()
-        .map(|(id, version)| render::<R>(store, &read, &parents, id, version));
     Ok(Listed {
-        items: items.collect(),
+        items,
         next_page_token,
         revision,
     })
@@ -647,7 +653,8 @@ pub async fn delete<R: Resource>(
 /// BatchGet (AIP-231): all or none, in order; also the revision read.
 ///
 /// # Errors
-/// NOT_FOUND for the first that does not exist, INVALID_ARGUMENT for names under another parent.
+/// NOT_FOUND for the first that does not exist, INVALID_ARGUMENT for names under another parent and
+/// for more than an answer holds.
 pub async fn batch_get<R: Kind>(
     store: &Store,
     parent: &str,
@@ -669,14 +676,19 @@ pub async fn batch_get<R: Kind>(
     }
     violations.finish()?;
     let read = consistency::snapshot(store, consistency).await?;
-    let found = ids.iter().map(|id| {
+    let (mut found, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+    for id in &ids {
         let version = find::<R>(&read, &parents, id)?;
-        Ok(render::<R>(store, &read, &parents, id, &version))
-    });
-    Ok((
-        found.collect::<Result<_, Fault>>()?,
-        store.token(read.revision()),
-    ))
+        let one = render::<R>(store, &read, &parents, id, &version);
+        bytes += one.encoded_len();
+        if bytes > MAX_PAGE_BYTES {
+            let text =
+                format!("the answer would have more than {MAX_PAGE_BYTES} bytes; ask for fewer");
+            return Err(Fault::field("names", ErrorReason::TooManyItems, text));
+        }
+        found.push(one);
+    }
+    Ok((found, store.token(read.revision())))
 }
 
 /// Implements [`Resource::merge`] for a wire type by listing its mutable fields.

@@ -3,7 +3,7 @@
 use almanac_proto::{common::v1::ErrorReason as Common, forecast::v1::ErrorReason};
 use almanac_service_kit::{
     fault::Fault,
-    memory::claim,
+    memory::{Blocks, claim},
     plain::{
         control::{Control, Stopped, attended},
         period::Period,
@@ -28,6 +28,8 @@ pub const MAX_NUMBERS: usize = 20_000_000;
 
 /// Bytes of a value of a history, with those that its model works on.
 const VALUE_BYTES: usize = 40;
+/// Bytes of a history beside its values.
+const HISTORY_BYTES: usize = 64;
 
 /// Everything that goes into a forecast.
 #[derive(Debug, Clone)]
@@ -66,7 +68,9 @@ impl Inputs {
             ));
         }
         let end = last.ordinal();
-        claim(history_bytes(&panel, end, control)?, control)?;
+        let beside = market.hierarchy.leaf_count() * HISTORY_BYTES;
+        let bytes = history_bytes(&panel, end, control)?;
+        claim(bytes.saturating_add(beside), control)?;
         let histories = (0..market.hierarchy.leaf_count())
             .map(|leaf| history(&panel, leaf, end, control))
             .collect::<Result<_, _>>()?;
@@ -97,10 +101,11 @@ impl Inputs {
             .value;
         let hierarchy = fixed.hierarchy()?;
         let mut histories = Vec::with_capacity(hierarchy.leaf_count());
+        let mut blocks = Blocks::new(control);
         for row in read.scan(&HISTORIES, &(uid,)) {
             control.check()?;
             let history: History = row.or_fault()?.1.value;
-            claim(history.values.len() * VALUE_BYTES, control)?;
+            blocks.claim(HISTORY_BYTES + history.values.len() * VALUE_BYTES)?;
             histories.push(history);
         }
         if histories.len() != hierarchy.leaf_count() {

@@ -7,14 +7,17 @@ use almanac_service_kit::{
     compute::compute,
     consistency,
     fault::{Fault, Violations},
+    memory::Blocks,
     name,
-    page::Page,
+    page::{Page, fitting},
     plain::{
         control::{Control, attended},
         period::{Frequency, Period},
     },
     store::{Read as _, Snapshot, Store, Versioned},
 };
+
+use prost::Message as _;
 
 use super::{Desk, panel::Panel, points::render};
 use crate::{
@@ -30,6 +33,12 @@ use crate::{
 
 /// Most series, those with inner members included, of a market whose sums are listed.
 pub const MAX_LISTED_SERIES: usize = 1_000_000;
+
+/// Bytes of a series that is still to be listed, beside the text of its coordinate: its place in a
+/// tree, and a number for each dimension.
+const REMAINING_BYTES: usize = 192;
+/// Bytes of a point on the wire beside its texts, which are counted as encoded.
+const ITEM_BYTES: usize = 512;
 
 /// Where an item stands in the list: coordinate, ordinal, and whether it is derived.
 type Place = (String, i64, bool);
@@ -85,14 +94,15 @@ pub async fn list_points(
             true => with_sums(&query, caller)?,
             false => stored(&query, caller)?,
         };
-        let more = found.len() > page.size;
+        let all = found.len();
         found.truncate(page.size);
+        let (places, mut points): (Vec<Place>, Vec<pb::Point>) = found.into_iter().unzip();
+        points.truncate(fitting(&points));
         let revision = store.token(read.revision());
-        let next_page_token = match found.last() {
-            Some((last, _)) if more => page.next(&revision, &place_text(last)),
+        let next_page_token = match places.get(points.len().saturating_sub(1)) {
+            Some(last) if points.len() < all => page.next(&revision, &place_text(last)),
             _ => String::new(),
         };
-        let points = found.into_iter().map(|(_, point)| point).collect();
         Ok(pb::ListPointsResponse {
             points,
             next_page_token,
@@ -140,6 +150,7 @@ fn stored(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Po
         scan = scan.after(&(uid, coordinate.as_str(), *ordinal));
     }
     let mut found = Vec::new();
+    let mut blocks = Blocks::new(control);
     let mut last: Option<(String, SeriesKey)> = None;
     for item in attended(scan, control) {
         let ((_, coordinate, ordinal), version) = item?.or_fault()?;
@@ -153,6 +164,7 @@ fn stored(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Po
         let status = Some(status_name(version.value.status));
         if (query.from..=query.to).contains(&ordinal) && query.filter.matches(&key, status) {
             let point = wire(query, &key, ordinal, &version)?;
+            blocks.claim(bytes(&coordinate, &point))?;
             found.push(((coordinate.clone(), ordinal, false), point));
         }
         if found.len() == query.limit {
@@ -161,6 +173,10 @@ fn stored(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb::Po
         last = Some((coordinate, key));
     }
     Ok(found)
+}
+
+fn bytes(coordinate: &str, point: &pb::Point) -> usize {
+    ITEM_BYTES + coordinate.len() + point.encoded_len()
 }
 
 fn wire(
@@ -186,6 +202,7 @@ fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb:
         control,
     )?;
     let mut found = Vec::new();
+    let mut blocks = Blocks::new(control);
     for (coordinate, series) in remaining(query, control)? {
         let mut items = of_series(query, &coordinate, &series, control)?;
         if !hierarchy.is_leaf(&series) && query.filter.passes(hierarchy, &series) {
@@ -198,6 +215,10 @@ fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb:
         }
         items.sort_by(|(a, _), (b, _)| a.cmp(b));
         items.retain(|(at, _)| query.after.as_ref().is_none_or(|after| at > after));
+        items.truncate(query.limit);
+        for ((coordinate, ..), point) in &items {
+            blocks.claim(bytes(coordinate, point))?;
+        }
         found.extend(items);
         if found.len() >= query.limit {
             found.truncate(query.limit);
@@ -211,17 +232,21 @@ fn with_sums(query: &Query<'_>, control: &dyn Control) -> Result<Vec<(Place, pb:
 fn remaining(query: &Query<'_>, control: &dyn Control) -> Result<BTreeMap<String, Series>, Fault> {
     let hierarchy = &query.market.hierarchy;
     let mut series = BTreeMap::new();
+    let mut blocks = Blocks::new(control);
     for one in attended(hierarchy.all_series(), control) {
         let one = one?;
         let at = coordinate(hierarchy, &one);
         let before = query.after.as_ref().map(|after| at.cmp(&after.0));
         if before != Some(Ordering::Less) {
+            blocks.claim(REMAINING_BYTES + at.len())?;
             series.insert(at, one);
         }
     }
     Ok(series)
 }
 
+/// The points of a series that are stored, as many as a page can have from the place on at which the
+/// one before ended.
 fn of_series(
     query: &Query<'_>,
     coordinate: &str,
@@ -230,8 +255,14 @@ fn of_series(
 ) -> Result<Vec<(Place, pb::Point)>, Fault> {
     let key = query.market.hierarchy.key(series);
     let mut items = Vec::new();
-    let stored = query.read.scan(&POINTS, &(query.market.uid, coordinate));
+    let mut stored = query.read.scan(&POINTS, &(query.market.uid, coordinate));
+    if let Some((_, ordinal, _)) = query.after.as_ref().filter(|(of, ..)| of == coordinate) {
+        stored = stored.after(&(query.market.uid, coordinate, *ordinal));
+    }
     for item in attended(stored, control) {
+        if items.len() == query.limit {
+            break;
+        }
         let ((_, _, ordinal), version) = item?.or_fault()?;
         let status = Some(status_name(version.value.status));
         if (query.from..=query.to).contains(&ordinal) && query.filter.matches(&key, status) {

@@ -76,6 +76,19 @@ fn estimate(hierarchy: &Hierarchy, question: &Question<'_>) -> usize {
     series.saturating_mul(SERIES_BYTES + NUMBER_BYTES * numbers)
 }
 
+/// Bytes of a value that a request brings: as asked about, as fitted, and the error of its fit.
+const ASKED_BYTES: usize = 64;
+/// Bytes of the text of a period.
+const PERIOD_BYTES: usize = 64;
+
+/// How many bytes the forecast of one series takes.
+#[must_use]
+pub fn estimate_one(question: &SeriesQuestion) -> usize {
+    let numbers = 1 + 2 * question.levels.len();
+    let a_step = NUMBER_BYTES * numbers + PERIOD_BYTES;
+    SERIES_BYTES + question.values.len() * ASKED_BYTES + question.horizon as usize * a_step
+}
+
 fn question(inputs: &Inputs) -> Result<Question<'_>, Fault> {
     let plan = &inputs.fixed.plan;
     let own = error::season_of(inputs.fixed.last_period.frequency());
@@ -215,6 +228,10 @@ pub fn one(question: &SeriesQuestion) -> Result<SeriesValues, Fault> {
     Ok(values(outlook, Some(model)))
 }
 
+/// Bytes of what is said of the growth of a series: as computed, and against each of its parents.
+const SUMMARY_BYTES: usize = 512;
+const PARENT_BYTES: usize = 192;
+
 /// How each of some series grows, and what that means to the whole.
 ///
 /// # Errors
@@ -228,6 +245,10 @@ pub fn summarize(
     let periods = u32::try_from(periods).unwrap_or(1);
     let whole = span.ends(&span.hierarchy.root(), control)?;
     let dimensions = span.hierarchy.key(&span.hierarchy.root()).members.len();
+    claim(
+        series.len() * (SUMMARY_BYTES + dimensions * PARENT_BYTES),
+        control,
+    )?;
     let mut summaries = Vec::with_capacity(series.len());
     for one in series {
         control.check()?;

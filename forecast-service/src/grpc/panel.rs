@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use almanac_service_kit::{
     fault::Fault,
-    memory::claim,
+    memory::Blocks,
     plain::control::{Control, Stopped, attended},
     store::Snapshot,
 };
@@ -16,6 +16,8 @@ use crate::{
 
 /// Bytes of a point in a panel: an entry of a tree, its place, and its share of a sum.
 pub(super) const POINT_BYTES: usize = 64;
+/// Bytes of a leaf beside its points: a tree of its own, which begins with room for eleven.
+const LEAF_BYTES: usize = 256;
 
 /// Leaf values: by position of the leaf, then by ordinal of the period.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,7 @@ impl Panel {
         control: &dyn Control,
     ) -> Result<Self, Fault> {
         let mut panel = Self::default();
+        let mut blocks = Blocks::new(control);
         let points = points.at(read, market.uid, control)?;
         for series in attended(points.series(), control) {
             let (coordinate, values) = series?;
@@ -49,7 +52,7 @@ impl Panel {
             let first = values.partition_point(|(ordinal, _)| *ordinal < from);
             let end = values.partition_point(|(ordinal, _)| *ordinal <= to);
             if let Some(values @ [_, ..]) = values.get(first..end) {
-                claim(values.len() * POINT_BYTES, control)?;
+                blocks.claim(LEAF_BYTES + values.len() * POINT_BYTES)?;
                 panel.points += values.len();
                 let values = attended(values.iter().copied(), control);
                 panel.leaves.insert(leaf, values.collect::<Result<_, _>>()?);

@@ -1,9 +1,9 @@
 //! ForecastSeries: one series in, its forecast out, nothing stored.
 
 use almanac_proto::forecast::v1 as pb;
-use almanac_service_kit::{compute::compute, fault::Fault, store::Store};
+use almanac_service_kit::{compute::compute, fault::Fault, memory::claim, store::Store};
 
-use super::outlook::{ENGINE_VERSION, one};
+use super::outlook::{ENGINE_VERSION, estimate_one, one};
 use crate::convert::{forecast, input};
 
 /// ForecastSeries.
@@ -14,8 +14,9 @@ pub async fn forecast_series(
     _store: &Store,
     request: pb::ForecastSeriesRequest,
 ) -> Result<pb::ForecastSeriesResponse, Fault> {
-    compute(move |_| {
+    compute(move |caller| {
         let question = input::parse(&request)?;
+        claim(estimate_one(&question), caller)?;
         let values = one(&question)?;
         let periods = question
             .last_period()

@@ -5,7 +5,7 @@ use almanac_service_kit::{
     compute::compute,
     consistency,
     fault::Fault,
-    page::Page,
+    page::{MAX_PAGE_BYTES, Page},
     plain::control::{Control as _, attended},
     resource::{find, identify},
     store::{Read as _, Store},
@@ -22,9 +22,6 @@ use crate::{
     error::OrFault as _,
     store::forecasts::{INPUTS, VALUES},
 };
-
-/// Where a page ends at the latest: most bytes of its values, as encoded.
-const MAX_PAGE_BYTES: usize = 3 << 20;
 
 /// ListForecastValues.
 ///

@@ -6,7 +6,7 @@ use almanac_proto::common::v1::ErrorReason;
 use almanac_service_kit::{
     columns::{Advance, Columns, Decoded},
     fault::Fault,
-    memory::claim,
+    memory::Blocks,
     plain::control::{Control, attended},
     store::{Read as _, Revision, Snapshot},
 };
@@ -16,10 +16,10 @@ use crate::error::OrFault as _;
 
 /// Most values of a market that is computed from.
 pub const MAX_VALUES: usize = 5_000_000;
-/// Memory is claimed for so many values at a time: how many there are is known when they are read.
-const CLAIMED_VALUES: usize = 1 << 16;
-/// Bytes of a series beside its values, roughly.
-const SERIES_BYTES: usize = 96;
+/// Bytes of a value.
+const VALUE_BYTES: usize = size_of::<(i64, f64)>();
+/// Bytes of a series beside its values and the text of its coordinate, roughly.
+const SERIES_BYTES: usize = 160;
 
 /// Markets as computations read them, shared by all calls and jobs.
 pub type PointColumns = Arc<Columns<MarketPoints>>;
@@ -62,14 +62,14 @@ impl Decoded for MarketPoints {
         let mut points = Self::default();
         let mut current: Option<(String, Values)> = None;
         let mut total = 0;
+        // How many there are is known when they are read.
+        let mut blocks = Blocks::new(control);
         for item in attended(read.scan(&POINTS, &(uid,)), control) {
             let ((_, coordinate, ordinal), version) = item?.or_fault()?;
             let Some(value) = version.value.value() else {
                 continue;
             };
-            if total % CLAIMED_VALUES == 0 {
-                claim(CLAIMED_VALUES * size_of::<(i64, f64)>(), control)?;
-            }
+            blocks.claim(VALUE_BYTES)?;
             total += 1;
             if total > MAX_VALUES {
                 return Err(too_many());
@@ -77,6 +77,7 @@ impl Decoded for MarketPoints {
             match &mut current {
                 Some((of, values)) if *of == coordinate => values.push((ordinal, value)),
                 _ => {
+                    blocks.claim(SERIES_BYTES + coordinate.len())?;
                     let next = (coordinate, vec![(ordinal, value)]);
                     points.keep(current.replace(next));
                 }
@@ -119,7 +120,7 @@ impl Decoded for MarketPoints {
     }
 
     fn bytes(&self) -> usize {
-        let values = self.len() * size_of::<(i64, f64)>();
+        let values = self.len() * VALUE_BYTES;
         let names: usize = self
             .series
             .keys()
@@ -136,7 +137,8 @@ fn too_many() -> Fault {
 
 impl MarketPoints {
     fn keep(&mut self, series: Option<(String, Values)>) {
-        if let Some((coordinate, values)) = series {
+        if let Some((coordinate, mut values)) = series {
+            values.shrink_to_fit();
             self.series.insert(coordinate, Arc::new(values));
         }
     }

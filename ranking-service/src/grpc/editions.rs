@@ -6,9 +6,10 @@ use super::{App, edition_jobs, edition_jobs::Target, indices::Indices, table};
 use crate::{
     compute::compute as rank,
     convert::{self, edition as convert_edition},
-    domain::digest::ENGINE_VERSION,
+    domain::{digest::ENGINE_VERSION, framework::Node},
     store::{
-        EDITION_INPUTS, EDITIONS, Edition, EditionInputs, EditionResult, EditionState,
+        EDITION_INPUTS, EDITIONS, Edition, EditionCells, EditionInputs, EditionResult,
+        EditionState,
         load::{self, Inputs},
     },
 };
@@ -447,8 +448,12 @@ pub async fn list_observations(
     compute(move |caller| {
         let inputs = load::edition(&read, found.uid, caller)?;
         let dataset = parents.first().map(String::as_str).unwrap_or_default();
-        let cells = edition_cells(&inputs, dataset, &filter, caller)?;
-        let (observations, next_page_token) = page.cut(&revision, cells);
+        let cells = edition_cells(&inputs, &filter, caller)?;
+        let (cells, next_page_token) = page.cut(&revision, cells);
+        let observations = cells
+            .into_iter()
+            .map(|found| found.render(&inputs, dataset));
+        let observations = observations.collect();
         Ok(pb::ListEditionObservationsResponse {
             observations,
             next_page_token,
@@ -458,12 +463,32 @@ pub async fn list_observations(
     .await
 }
 
-fn edition_cells(
-    inputs: &Inputs,
-    dataset: &str,
+/// A cell of an edition: which leaf of its inputs and which row.
+struct FoundCell<'a> {
+    indicator: &'a str,
+    node: &'a Node,
+    cells: &'a EditionCells,
+    row: usize,
+}
+
+impl FoundCell<'_> {
+    fn render(&self, inputs: &Inputs, dataset: &str) -> pb::EditionObservation {
+        let (entity, cell) = (
+            &inputs.fixed.entities[self.row],
+            &self.cells.cells[self.row],
+        );
+        let selection = inputs.fixed.plan.selection(&self.node.id);
+        let (indicator, cells) = (self.indicator, self.cells);
+        convert_edition::render_cell(dataset, indicator, &entity.id, selection, cells, cell)
+    }
+}
+
+/// The cells of an edition that pass, by indicator, node and entity.
+fn edition_cells<'a>(
+    inputs: &'a Inputs,
     filter: &Filter,
     control: &dyn Control,
-) -> Result<Vec<pb::EditionObservation>, Stopped> {
+) -> Result<Vec<FoundCell<'a>>, Stopped> {
     let mut leaves: Vec<_> = inputs
         .leaves
         .iter()
@@ -475,15 +500,18 @@ fn edition_cells(
     leaves.sort_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
     let mut told = Vec::new();
     for (indicator, node, cells) in leaves {
-        let selection = inputs.fixed.plan.selection(&node.id);
-        let rows = inputs.fixed.entities.iter().zip(cells.cells.iter());
-        for row in attended(rows, control) {
-            let (entity, cell) = row?;
+        let rows = inputs.fixed.entities.len().min(cells.cells.len());
+        let entities = inputs.fixed.entities.iter().enumerate().take(rows);
+        for found in attended(entities, control) {
+            let (row, entity) = found?;
             let entity = entity.id.as_str();
             if filter.matches(&CellRow { indicator, entity }) {
-                told.push(convert_edition::render_cell(
-                    dataset, indicator, entity, selection, cells, cell,
-                ));
+                told.push(FoundCell {
+                    indicator,
+                    node,
+                    cells,
+                    row,
+                });
             }
         }
     }

@@ -78,10 +78,10 @@ const CELL_BYTES: usize = 40;
 /// Bytes of an entity at a node: score and rank as computed, as stored and as told.
 const SCORE_BYTES: usize = 96;
 
-/// How many bytes a ranking takes from the reading of its inputs to its answer, for so many entities.
+/// How many bytes a ranking of so many entities takes from the reading of its inputs to its answer.
+/// `leaves` counts those whose cells are selected anew; what is kept is shared.
 #[must_use]
-pub fn estimate(nodes: &[Node], entities: usize) -> usize {
-    let leaves = nodes.iter().filter(|node| node.indicator.is_some()).count();
+pub fn estimate(nodes: &[Node], leaves: usize, entities: usize) -> usize {
     let cell = size_of::<EditionCell>() + CELL_BYTES;
     let an_entity = leaves * cell + nodes.len() * SCORE_BYTES;
     entities.saturating_mul(an_entity)
@@ -147,8 +147,8 @@ impl Decoded {
     ) -> Result<Inputs, Fault> {
         let catalog = self.catalogs.at(read, dataset, control)?;
         let set = catalog.set(index.entities.as_ref(), control)?;
-        claim(estimate(&index.nodes, set.ids.len()), control)?;
-        let (mut leaves, mut figures) = (Vec::new(), Vec::new());
+        let mut columns = Vec::new();
+        let mut anew = 0;
         for (position, node) in index.nodes.iter().enumerate() {
             let Some(id) = &node.indicator else { continue };
             let Some(indicator) = catalog.indicator(id) else {
@@ -158,6 +158,12 @@ impl Decoded {
             let column = self.observed.at(read, indicator.uid, control)?;
             let selection = index.plan.selection(&node.id);
             let tried = tried_rows(tried, id, &set);
+            anew += usize::from(!tried.is_empty() || !column.keeps(&set, selection));
+            columns.push((position, indicator, column, selection, tried));
+        }
+        claim(estimate(&index.nodes, anew, set.ids.len()), control)?;
+        let (mut leaves, mut figures) = (Vec::new(), Vec::new());
+        for (position, indicator, column, selection, tried) in columns {
             let cells = column.select_with(&set, selection, &tried, control)?;
             let read = EditionCells {
                 direction: indicator.body.direction,
@@ -207,18 +213,19 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
     let fixed = fixed
         .ok_or_else(|| Fault::internal(&"an edition without inputs"))?
         .value;
-    claim(estimate(&fixed.nodes, fixed.entities.len()), control)?;
+    let expected = fixed
+        .nodes
+        .iter()
+        .filter(|node| node.indicator.is_some())
+        .count();
+    let bytes = estimate(&fixed.nodes, expected, fixed.entities.len());
+    claim(bytes, control)?;
     let mut leaves: Vec<(usize, EditionCells)> = Vec::new();
     for cells in read.scan(&EDITION_CELLS, &(uid,)) {
         control.check()?;
         let ((_, position), version) = cells.map_err(|e| store_fault(&e))?;
         leaves.push((position as usize, version.value));
     }
-    let expected = fixed
-        .nodes
-        .iter()
-        .filter(|node| node.indicator.is_some())
-        .count();
     if leaves.len() != expected {
         return Err(Fault::internal(&"an edition lacks columns"));
     }

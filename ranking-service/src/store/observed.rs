@@ -73,6 +73,12 @@ struct Selected {
     cells: Cells,
 }
 
+impl Selected {
+    fn is_of(&self, set: &Arc<EntitySet>, selection: PeriodSelection) -> bool {
+        self.selection == selection && std::ptr::eq(self.set.as_ptr(), Arc::as_ptr(set))
+    }
+}
+
 /// The cells of a column and the same as numbers.
 #[derive(Debug, Clone)]
 pub struct Cells {
@@ -214,10 +220,7 @@ impl Observed {
     ) -> Result<Cells, Fault> {
         let mut kept = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|one| one.set.strong_count() > 0);
-        let same = |one: &&Selected| {
-            one.selection == selection && std::ptr::eq(one.set.as_ptr(), Arc::as_ptr(set))
-        };
-        if let Some(found) = kept.iter().find(same) {
+        if let Some(found) = kept.iter().find(|one| one.is_of(set, selection)) {
             return Ok(found.cells.clone());
         }
         let cells = Cells::new(self.cells(set, selection, control)?, selection)?;
@@ -228,6 +231,13 @@ impl Observed {
             cells: cells.clone(),
         });
         Ok(cells)
+    }
+
+    /// Whether what a period selects for a set of entities is at hand.
+    #[must_use]
+    pub fn keeps(&self, set: &Arc<EntitySet>, selection: PeriodSelection) -> bool {
+        let kept = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().any(|one| one.is_of(set, selection))
     }
 
     fn cells(

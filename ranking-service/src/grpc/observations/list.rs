@@ -8,6 +8,7 @@ use almanac_service_kit::{
     consistency,
     fault::Fault,
     filter::{Fields, Filter},
+    memory::Blocks,
     name,
     page::Page,
     plain::{
@@ -43,6 +44,9 @@ impl Fields for Row<'_> {
         }
     }
 }
+
+/// Bytes of an entity's name by its uid, beside the name.
+const NAME_BYTES: usize = 96;
 
 /// Lists the newest version of each cell, by indicator, entity and period.
 ///
@@ -101,11 +105,15 @@ impl Listing<'_> {
     fn run(&self) -> Result<pb::ListObservationsResponse, Fault> {
         let dataset = dataset_uid(self.read, self.dataset)?;
         let mut names = BTreeMap::new();
+        let mut blocks = Blocks::new(self.caller);
         for entity in self.read.scan(&ENTITIES, &(dataset,)) {
             self.caller.check()?;
             let ((_, id), version) = entity.map_err(|e| store_fault(&e))?;
+            blocks.claim(NAME_BYTES + id.len())?;
             names.insert(version.value.uid, id);
         }
+        // A column is gone before the next one is read.
+        let mut blocks = Blocks::new(self.caller);
         let after = self.page.after.as_deref().and_then(parse_position);
         let mut found = Vec::new();
         let mut last = None;
@@ -118,7 +126,8 @@ impl Listing<'_> {
                 continue;
             }
             let frequency = version.value.body.frequency;
-            for cell in self.column(version.value.uid, &names)? {
+            blocks.freed();
+            for cell in self.column(version.value.uid, &names, &mut blocks)? {
                 self.caller.check()?;
                 let (entity, ordinal, version) = cell;
                 let here = (id.clone(), entity.to_owned(), ordinal);
@@ -143,12 +152,17 @@ impl Listing<'_> {
         &self,
         indicator: u64,
         names: &'n BTreeMap<u64, String>,
+        blocks: &mut Blocks<'_>,
     ) -> Result<Vec<Cell<'n>>, Fault> {
         let mut cells = Vec::new();
         for observation in self.read.scan(&OBSERVATIONS, &(indicator,)) {
             self.caller.check()?;
             let ((_, entity, ordinal), version) = observation.map_err(|e| store_fault(&e))?;
             if let Some(name) = names.get(&entity) {
+                let told = &version.value;
+                let texts = told.source.len() + told.note.len() + told.state_note.len();
+                // A list that grows has room for twice as many.
+                blocks.claim(2 * size_of::<Cell<'_>>() + texts)?;
                 cells.push((name.as_str(), ordinal, version));
             }
         }
