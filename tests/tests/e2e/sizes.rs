@@ -13,7 +13,7 @@ use almanac_tests::{
 use tempfile::TempDir;
 use tonic::{Code, Response, Status};
 
-use crate::support::RankingClient;
+use crate::support::{RankingClient, invalid, ranking};
 
 /// Less than is in the requests below, each another number.
 const SMALL: Sizes = Sizes {
@@ -252,4 +252,72 @@ async fn members_points_values_and_figures() {
         .await
         .unwrap();
     service.stop().await.unwrap();
+}
+
+/// Entities whose descriptions are as long as they may be: more of them than an answer holds.
+const LONG: usize = 800;
+
+async fn long_entities(client: &mut RankingClient) -> Vec<String> {
+    dataset(client, "d", pb::Dataset::default()).await.unwrap();
+    let ids: Vec<String> = (0..LONG).map(|number| format!("e{number:03}")).collect();
+    for ids in ids.chunks(LONG / 2) {
+        let requests = ids.iter().map(|id| pb::CreateEntityRequest {
+            entity_id: id.clone(),
+            entity: Some(pb::Entity {
+                description: "d".repeat(4096),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        let create = pb::BatchCreateEntitiesRequest {
+            parent: "datasets/d".to_owned(),
+            requests: requests.collect(),
+            ..Default::default()
+        };
+        client.batch_create_entities(create).await.unwrap();
+    }
+    let name = |id| format!("datasets/d/entities/{id}");
+    ids.into_iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn an_answer_is_never_larger_than_clients_read() {
+    let fresh = ranking().await;
+    let mut client = fresh.service.client();
+    let mut names = long_entities(&mut client).await;
+    let get = |names: &[String]| pb::BatchGetEntitiesRequest {
+        parent: "datasets/d".to_owned(),
+        names: names.to_vec(),
+        ..Default::default()
+    };
+    let all = client.batch_get_entities(get(&names)).await;
+    invalid(all, "TOO_MANY_ITEMS", "names");
+    let some = client.batch_get_entities(get(&names[..LONG / 2])).await;
+    assert_eq!(some.unwrap().into_inner().entities.len(), LONG / 2);
+
+    for order_by in ["id", "id desc"] {
+        let mut list = pb::ListEntitiesRequest {
+            parent: "datasets/d".to_owned(),
+            page_size: 1000,
+            order_by: order_by.to_owned(),
+            ..Default::default()
+        };
+        let mut seen = Vec::new();
+        loop {
+            let page = client
+                .list_entities(list.clone())
+                .await
+                .unwrap()
+                .into_inner();
+            assert!(page.entities.len() < LONG);
+            seen.extend(page.entities.into_iter().map(|entity| entity.name));
+            list.page_token = page.next_page_token;
+            if list.page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen, names, "{order_by}");
+        names.reverse();
+    }
+    fresh.stop().await;
 }
