@@ -17,9 +17,12 @@ pub use intent::{Intent, REQUEST_ID_HOURS};
 
 use crate::{
     fault::Fault,
+    pool,
     store::{Store, StoreError, TransactError, Transaction},
 };
 
+/// Most bytes of an answer: what clients read unless they are told otherwise.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// How soon a caller may try again to write to a disk that is full.
 const RETRY: Duration = Duration::from_secs(5);
 /// The reason of a full disk.
@@ -53,6 +56,7 @@ where
                 return Err(Abort::Answer(answer));
             }
             let answer = effect(tx).map_err(Abort::Fault)?;
+            readable(&answer).map_err(Abort::Fault)?;
             if intent.validate_only() {
                 return Err(Abort::Answer(answer));
             }
@@ -67,6 +71,52 @@ where
         Err(TransactError::Store(error)) => Err(store_fault(&error)),
         Err(TransactError::Panicked(text)) => Err(Fault::internal(&text)),
     }
+}
+
+/// As [`write`], and then calls `then`, unless the request only wants to know: also where the caller
+/// has left meanwhile, so that what is committed is never left without what follows from it.
+///
+/// # Errors
+/// See [`write`].
+pub async fn write_then<T, F>(
+    store: &Store,
+    intent: Intent,
+    effect: F,
+    then: impl FnOnce() + Send + 'static,
+) -> Result<T, Fault>
+where
+    T: Message + Default + Send + 'static,
+    F: FnOnce(&mut Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+{
+    let store = store.clone();
+    let written = pool::spawn(async move {
+        let validate_only = intent.validate_only();
+        let answer = write(&store, intent, effect).await?;
+        if !validate_only {
+            then();
+        }
+        Ok(answer)
+    });
+    written.await.map_err(|error| Fault::internal(&error))?
+}
+
+/// Whether a client that was not told otherwise reads an answer of this size. One that it does not
+/// would leave its caller without knowing what was done.
+fn readable(answer: &impl Message) -> Result<(), Fault> {
+    let bytes = answer.encoded_len();
+    if bytes <= MAX_ANSWER_BYTES {
+        return Ok(());
+    }
+    let text = format!(
+        "the answer would have {bytes} bytes, and clients read up to {MAX_ANSWER_BYTES}; nothing \
+         was written: split the request, or shorten its texts"
+    );
+    let fault = Fault::new(
+        tonic::Code::InvalidArgument,
+        ErrorReason::TooManyItems,
+        text,
+    );
+    Err(fault.with("limit_bytes", MAX_ANSWER_BYTES.to_string()))
 }
 
 /// Runs `effect` in one transaction that no request asked for.

@@ -11,7 +11,7 @@ use almanac_service_kit::{
     name,
     resource::{Stored, find, identify},
     store::{Read as _, Snapshot, Store, Transaction},
-    write::{Intent, write},
+    write::{Intent, write_then},
 };
 
 use super::{
@@ -91,10 +91,12 @@ pub async fn create(
     .await?;
     let digests = preview.digests.clone();
     let (tokens, at) = (store.clone(), target.clone());
-    let answer = write(store, intent, move |tx| {
+    let effect = move |tx: &mut Transaction<'_>| {
         insert(&tokens, tx, &at, preview, (data_revision, expected))
-    })
-    .await?;
+    };
+    let (to, from, at) = (desk.clone(), store.clone(), target.clone());
+    let begin = move || jobs::start(&from, &to, &at);
+    let answer = write_then(store, intent, effect, begin).await?;
     if validate_only {
         let (input_digest, result_digest) = digests.unwrap_or_default();
         let engine_version = ENGINE_VERSION.to_string();

@@ -32,7 +32,7 @@ use almanac_service_kit::{
         list as list_kind,
     },
     store::{Read, Snapshot, Store, Table, Transaction, Versioned},
-    write::{Intent, store_fault, write},
+    write::{Intent, store_fault, write, write_then},
 };
 use std::time::Duration;
 
@@ -143,10 +143,12 @@ pub async fn create(app: &App, request: pb::CreateEditionRequest) -> Result<pb::
     };
     let validate_only = intent.validate_only();
     let (tokens, at) = (store.clone(), target.clone());
-    let answer = write(&store, intent, move |tx| {
+    let effect = move |tx: &mut Transaction<'_>| {
         insert(&tokens, tx, &at, body, (draft.display_name, draft.labels))
-    })
-    .await?;
+    };
+    let (to, from, at) = (app.clone(), store.clone(), target.clone());
+    let begin = move || edition_jobs::start(&to, &from, &at);
+    let answer = write_then(&store, intent, effect, begin).await?;
     if let (true, Some((input_digest, result_digest))) = (validate_only, preview) {
         let engine_version = ENGINE_VERSION.to_string();
         return Ok(pb::Edition {

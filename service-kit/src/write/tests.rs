@@ -109,3 +109,46 @@ async fn a_second_call_is_told_that_the_first_runs() {
     let told = again.begin::<Missing>(&store).unwrap();
     assert_eq!(told, Some(message("2")));
 }
+
+#[tokio::test]
+async fn what_follows_a_write_comes_also_when_its_caller_has_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store(&dir);
+    let (told, follows) = tokio::sync::oneshot::channel();
+    let (effect, may_commit) = std::sync::mpsc::channel();
+    let write = write_then(
+        &store,
+        intent(1, "a"),
+        move |_| {
+            may_commit.recv().unwrap();
+            Ok(message("done"))
+        },
+        move || told.send(()).unwrap(),
+    );
+    let mut write = Box::pin(write);
+    let begun =
+        std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context)));
+    assert!(begun.await.is_pending());
+    drop(write);
+    effect.send(()).unwrap();
+    follows.await.unwrap();
+    let mut again = intent(1, "a");
+    assert_eq!(again.begin(&store).unwrap(), Some(message("done")));
+}
+
+#[tokio::test]
+async fn an_answer_that_clients_do_not_read_is_refused_and_nothing_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store(&dir);
+    let answer = |note: usize| {
+        write(&store, intent(1, "a"), move |tx| {
+            tx.put(&EFFECTS, &0, &1).map_err(|e| store_fault(&e))?;
+            Ok(message(&"x".repeat(note)))
+        })
+    };
+    // Four bytes of length and one of the field beside the text.
+    let refused = answer(MAX_ANSWER_BYTES - 4).await.unwrap_err();
+    assert_eq!(refused.reason(), "TOO_MANY_ITEMS");
+    assert_eq!(store.latest().get(&EFFECTS, &0).unwrap(), None);
+    answer(MAX_ANSWER_BYTES - 5).await.unwrap();
+}
