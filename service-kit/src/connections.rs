@@ -1,4 +1,4 @@
-//! The connections of a server: at most so many at a time, and none that says nothing.
+//! The connections of a server: at most so many at a time, and none that does not begin.
 
 use std::{
     fmt::Display,
@@ -14,13 +14,17 @@ use futures_util::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, Sleep, sleep, timeout},
 };
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-/// How long a new connection may say nothing: whoever makes one has something to say.
+use crate::deadline::Phase;
+
+/// How long a new connection may take until it has said that it speaks HTTP/2.
 const SILENCE: Duration = Duration::from_secs(20);
+/// The bytes that say so: the preface that every client begins with.
+const PREFACE: usize = 24;
 /// How long no connection is accepted after that failed, for want of files: asking at once would
 /// keep a processor busy until there are some.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -33,17 +37,19 @@ pub(crate) struct Connections {
     incoming: TcpIncoming,
     most: usize,
     places: Arc<Semaphore>,
+    phase: watch::Receiver<Phase>,
     pause: Option<Pin<Box<Sleep>>>,
     turned_away: TurnedAway,
 }
 
 impl Connections {
-    /// At most `most` at a time.
-    pub(crate) fn new(incoming: TcpIncoming, most: usize) -> Self {
+    /// At most `most` at a time, of a server that is in `phase`.
+    pub(crate) fn new(incoming: TcpIncoming, most: usize, phase: watch::Receiver<Phase>) -> Self {
         Self {
             incoming,
             most,
             places: Arc::new(Semaphore::new(most)),
+            phase,
             pause: None,
             turned_away: TurnedAway::default(),
         }
@@ -67,7 +73,13 @@ impl Stream for Connections {
                     this.pause = Some(Box::pin(sleep(PAUSE)));
                 }
                 Some(Ok(stream)) => match Arc::clone(&this.places).try_acquire_owned() {
-                    Ok(place) => return Poll::Ready(Some(Ok(Connection::new(place, stream)))),
+                    Ok(place) => {
+                        return Poll::Ready(Some(Ok(Connection::new(
+                            place,
+                            stream,
+                            this.phase.clone(),
+                        ))));
+                    }
                     Err(_) => {
                         let most = this.most;
                         let why =
@@ -101,21 +113,41 @@ impl TurnedAway {
 }
 
 /// A connection, and its place among those there may be.
-#[derive(Debug)]
 pub(crate) struct Connection {
     // Dropped in this order: once a client sees that its connection ended there is a place again.
     _place: OwnedSemaphorePermit,
     stream: TcpStream,
-    /// When it is closed for its silence; none once it has said something.
-    silence: Option<Pin<Box<Sleep>>>,
+    /// Until it has begun.
+    beginning: Option<Beginning>,
+}
+
+/// A connection that has not said all of the preface yet.
+struct Beginning {
+    /// The bytes that it has said.
+    heard: usize,
+    /// Ends when it is closed for its silence: after a time, or with the server, which must not wait
+    /// for who has no call.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
-    fn new(place: OwnedSemaphorePermit, stream: TcpStream) -> Self {
+    fn new(
+        place: OwnedSemaphorePermit,
+        stream: TcpStream,
+        mut phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let over = async move {
+            let ends = phase.wait_for(|phase| *phase != Phase::Serving);
+            // Whichever comes first, it is over.
+            drop(timeout(SILENCE, ends).await);
+        };
         Self {
             _place: place,
             stream,
-            silence: Some(Box::pin(sleep(SILENCE))),
+            beginning: Some(Beginning {
+                heard: 0,
+                over: Box::pin(over),
+            }),
         }
     }
 }
@@ -134,13 +166,18 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Some(silence) = &mut self.silence {
-            if read.is_pending() {
-                ready!(silence.as_mut().poll(context));
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            self.silence = None;
+        let Some(beginning) = &mut self.beginning else {
+            return read;
+        };
+        if read.is_pending() {
+            ready!(beginning.over.as_mut().poll(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        beginning.heard += buffer.filled().len() - before;
+        if beginning.heard >= PREFACE {
+            self.beginning = None;
         }
         read
     }
@@ -185,10 +222,12 @@ mod tests {
 
     use super::*;
 
-    async fn connections(most: usize) -> (Connections, std::net::SocketAddr) {
+    async fn connections(most: usize) -> (Connections, std::net::SocketAddr, watch::Sender<Phase>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (Connections::new(TcpIncoming::from(listener), most), address)
+        let (tell, phase) = watch::channel(Phase::Serving);
+        let connections = Connections::new(TcpIncoming::from(listener), most, phase);
+        (connections, address, tell)
     }
 
     async fn next(connections: &mut Connections) -> Connection {
@@ -198,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_its_places_a_connection_is_closed_and_a_place_is_free_again() {
-        let (mut connections, address) = connections(1).await;
+        let (mut connections, address, _tell) = connections(1).await;
         let first = TcpStream::connect(address).await.unwrap();
         let held = next(&mut connections).await;
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -219,23 +258,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_connection_that_says_nothing_is_closed_and_one_that_spoke_is_not() {
-        let (mut connections, address) = connections(2).await;
+    async fn a_new_connection_that_does_not_begin_is_closed_and_one_that_spoke_is_not() {
+        let (mut connections, address, tell) = connections(3).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut silent = next(&mut connections).await;
         let mut byte = [0];
+        // A part of the preface is as good as nothing.
+        client.write_all(b"P").await.unwrap();
+        assert_eq!(silent.read(&mut byte).await.unwrap(), 1);
         let closed = silent.read(&mut byte).await.unwrap_err();
         assert_eq!(closed.kind(), io::ErrorKind::TimedOut);
 
         let mut speaks = TcpStream::connect(address).await.unwrap();
         let mut heard = next(&mut connections).await;
-        speaks.write_all(b"a").await.unwrap();
-        assert_eq!(heard.read(&mut byte).await.unwrap(), 1);
+        speaks.write_all(&[b'a'; PREFACE]).await.unwrap();
+        let mut preface = [0; PREFACE];
+        heard.read_exact(&mut preface).await.unwrap();
         tokio::time::advance(10 * SILENCE).await;
         let again = std::future::poll_fn(|context| {
             Poll::Ready(Pin::new(&mut heard).poll_read(context, &mut ReadBuf::new(&mut [0])))
         });
         assert!(again.await.is_pending());
-        client.write_all(b"late").await.unwrap();
+
+        let _other = TcpStream::connect(address).await.unwrap();
+        let mut late = next(&mut connections).await;
+        tell.send_replace(Phase::Draining);
+        let closed = late.read(&mut byte).await.unwrap_err();
+        assert_eq!(closed.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -164,7 +164,7 @@ fn transport(
         .with_keepalive_interval(Some(KEEPALIVE_AGAIN.0))
         .with_keepalive_retries(Some(KEEPALIVE_AGAIN.1));
     let limits = settings.limits;
-    let connections = Connections::new(incoming, limits.max_connections);
+    let connections = Connections::new(incoming, limits.max_connections, phase.clone());
     let guard = GuardLayer {
         domain: settings.domain,
         max_message_bytes: limits.max_message_bytes,
