@@ -12,6 +12,7 @@ mod connections;
 pub mod consistency;
 pub mod deadline;
 pub mod fault;
+mod files;
 pub mod filter;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

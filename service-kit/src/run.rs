@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{self, Action, EXIT_USAGE, Early, Setting, Values, within},
+    files,
     limits::Limits,
     pool::PoolSettings,
     server::{ServeError, signals},
@@ -233,7 +234,7 @@ where
         let config = Config::from_values(&mut values)?;
         Ok((action, values, config))
     });
-    let (action, values, config) = match checked {
+    let (action, values, mut config) = match checked {
         Ok(checked) => checked,
         Err(Early::Print(text)) => return say(&text, ExitCode::SUCCESS),
         Err(Early::Faults(faults)) => {
@@ -272,6 +273,7 @@ where
     for warning in &values.warnings {
         tracing::warn!("{warning}");
     }
+    config.limits.max_connections = files::make_room(config.limits.max_connections);
     match runtime.block_on(listen_and_serve(config, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -52,9 +52,9 @@ fn reason(error: Option<Status>) -> String {
 }
 
 /// An index of very many nodes over the two indicators of the small data set.
-fn wide_index() -> pb::Index {
+fn wide_index(leaves: usize) -> pb::Index {
     let mut nodes = vec![wire::inner("root", "")];
-    for number in 0..3000 {
+    for number in 0..leaves {
         let inner = format!("inner-{number}");
         nodes.push(wire::inner(&inner, "root"));
         nodes.push(pb::Node {
@@ -71,6 +71,15 @@ fn wide_index() -> pb::Index {
 
 /// An edition that takes far longer than [`a_little`], being created.
 async fn long_edition(client: &mut RankingClient) -> pb::Edition {
+    wide_edition(client, 3000, a_little()).await
+}
+
+/// An edition of a thousand entities.
+async fn wide_edition(
+    client: &mut RankingClient,
+    leaves: usize,
+    wait: Option<prost_types::Duration>,
+) -> pb::Edition {
     small(client).await;
     let ids: Vec<String> = (0..1000).map(|number| format!("town-{number}")).collect();
     let request = pb::BatchCreateEntitiesRequest {
@@ -89,13 +98,13 @@ async fn long_edition(client: &mut RankingClient) -> pb::Edition {
         .await
         .unwrap();
     client
-        .create_index(index_request("wide", wide_index()))
+        .create_index(index_request("wide", wide_index(leaves)))
         .await
         .unwrap();
 
     let long = pb::CreateEditionRequest {
         parent: format!("{DATASET}/indices/wide"),
-        wait: a_little(),
+        wait,
         ..edition_request("long")
     };
     client.create_edition(long).await.unwrap().into_inner()
@@ -205,26 +214,18 @@ async fn an_edition_that_is_cancelled_has_failed_and_leaves_its_thread() {
 
 /// Scores and ranks of 6,001 nodes and 1,003 entities: more than the store takes at once.
 #[tokio::test]
-async fn an_edition_larger_than_one_commit_is_published_and_verified() {
+async fn an_edition_of_several_commits_is_published_and_verified() {
     use pb::edition::State;
 
     let fresh = one_at_a_time::<almanac_tests::service::Ranking>().await;
     let mut client = fresh.service.client();
-    let long = long_edition(&mut client).await;
-    let found = loop {
-        let request = pb::GetEditionRequest {
-            name: long.name.clone(),
-            consistency: None,
-        };
-        let found = client.get_edition(request).await.unwrap().into_inner();
-        if found.state() != State::Creating {
-            break found;
-        }
+    let wait = prost_types::Duration {
+        seconds: 600,
+        nanos: 0,
     };
+    let found = wide_edition(&mut client, 400, Some(wait)).await;
     assert_eq!(found.state(), State::Published, "{:?}", found.error);
-    let verify = pb::VerifyEditionRequest {
-        name: long.name.clone(),
-    };
+    let verify = pb::VerifyEditionRequest { name: found.name };
     let verified = client.verify_edition(verify).await.unwrap().into_inner();
     assert_eq!(
         verified.outcome(),
