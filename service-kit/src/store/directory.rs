@@ -25,8 +25,9 @@ use std::path::{Path, PathBuf};
 
 use super::disk;
 use super::error::StoreError;
+use super::high;
 use super::lineage::Lineage;
-use super::segment::HEADER;
+use super::segment::{self, HEADER};
 use super::table::hex;
 use super::time::Revision;
 
@@ -142,9 +143,12 @@ impl Directory {
         if !built.root.exists() {
             return Ok(());
         }
-        if built.format().exists() {
-            // The old store may have been written to since, by a release that looks nowhere else.
-            return disk::remove(&built.root);
+        // The old store may have been written to since, by a release that looks nowhere else. Where it
+        // is no longer whole, a build that moved `FORMAT` last had decided.
+        if built.format().exists() && built.log().exists() && self.is_whole()? {
+            // Under a name that never counts: a part of it must not look like one that is decided.
+            disk::rename(&built.root, &self.building())?;
+            return disk::remove(&self.building());
         }
         disk::remove(&self.seal())?;
         disk::remove(&self.index())?;
@@ -152,10 +156,25 @@ impl Directory {
             disk::remove(&self.log())?;
             disk::rename(&built.log(), &self.log())?;
         }
-        if built.high().exists() {
-            disk::rename(&built.high(), &self.high())?;
+        for (from, to) in [(built.high(), self.high()), (built.format(), self.format())] {
+            if from.exists() {
+                disk::rename(&from, &to)?;
+            }
         }
         disk::remove(&built.root)
+    }
+
+    /// Whether all files of the log are there.
+    fn is_whole(&self) -> Result<bool, StoreError> {
+        let Some(lineage) = self.lineage()? else {
+            return Ok(false);
+        };
+        let last = high::read(&self.high(), &lineage.incarnation)?
+            .high
+            .position
+            .segment;
+        let log = self.log();
+        Ok((1..=last).all(|number| segment::path(&log, number).exists()))
     }
 
     fn format(&self) -> PathBuf {

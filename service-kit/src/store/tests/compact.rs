@@ -127,6 +127,35 @@ async fn a_crash_leaves_the_old_store_or_the_new_one() {
     assert_eq!(content(&store.latest()).unwrap(), filled(21));
     drop(store);
 
+    // While that was removed, after any of its parts.
+    for gone in ["FORMAT", "HIGH", "log"] {
+        let crashed = copied(old.path());
+        let removed = crashed.path().join("compact");
+        super::support::copy(&data, &removed);
+        remove(&removed.join(gone));
+        let store = open(crashed.path());
+        assert!(!removed.exists());
+        assert!(store.at(Revision::new(1)).is_ok(), "{gone}");
+        assert_eq!(content(&store.latest()).unwrap(), filled(20));
+    }
+
+    // Decided by a build that moved `FORMAT` last: the old log is not whole, or the new one moved.
+    for moved in [false, true] {
+        let crashed = copied(old.path());
+        let decided = crashed.path().join("compacted");
+        super::support::copy(&data, &decided);
+        remove(&super::support::segment(crashed.path()));
+        if moved {
+            remove(&crashed.path().join("log"));
+            fs::rename(decided.join("log"), crashed.path().join("log")).unwrap();
+        }
+        let store = open(crashed.path());
+        let floor = store.at(Revision::new(1));
+        assert!(matches!(floor, Err(StoreError::RevisionCompacted { .. })));
+        assert_eq!(content(&store.latest()).unwrap(), filled(20));
+        assert!(!decided.exists());
+    }
+
     // Once it was decided: any of its parts may be in place, and the old ones partly gone.
     let gone: [&[&str]; 4] = [
         &[],
