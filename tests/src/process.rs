@@ -1,6 +1,7 @@
 //! A program as a process of its own, with its output line by line.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -126,6 +127,20 @@ impl Drop for Process {
 pub fn address_in(line: &str) -> Option<SocketAddr> {
     let rest = line.split("\"address\":\"").nth(1)?;
     rest.split('"').next()?.parse().ok()
+}
+
+/// The memory of a process in MiB, as the system calls it: VmRSS now, VmHWM at its peak.
+///
+/// # Errors
+/// If the process is gone, or the system does not tell it.
+pub fn memory(process: u32, what: &str) -> Outcome<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let told = status
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+    let kibibytes = told.and_then(|told| told.split_whitespace().next());
+    let kibibytes = kibibytes.ok_or_else(|| format!("no {what}"))?;
+    Ok(kibibytes.parse::<f64>()? / 1024.0)
 }
 
 /// The binary of another package of the workspace, beside `sibling`; none where it is not built

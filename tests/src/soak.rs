@@ -10,6 +10,7 @@ mod cancel;
 mod deadline;
 mod machine;
 mod overload;
+mod stage;
 mod term;
 mod work;
 mod writers;
@@ -28,8 +29,10 @@ pub struct Plan {
     pub dir: PathBuf,
     /// How long `overload` and `writers` load.
     pub time: Duration,
-    /// How many calls `cancel` cancels, and a fifth of them `deadline` lets run out.
+    /// How many calls `cancel` cancels.
     pub calls: usize,
+    /// How many calls `deadline` lets run out.
+    pub deadlines: usize,
     /// How often `term` stops each service.
     pub times: usize,
     /// Number of entities and series that `cancel` and `deadline` compute with.

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p almanac-tests --bench goals -- [serve|store|ranking|forecast]`
 
+mod import;
 mod row;
 mod serve;
 mod store;
@@ -36,6 +37,12 @@ fn main() -> Outcome<ExitCode> {
         let [serving, ranked] = runtime.block_on(store::start_here(dir.as_ref()))?;
         writeln!(io::stdout(), "{serving} {ranked}")?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let [first, dir] = &named[..]
+        && first == import::SERVE
+    {
+        let tell = |address| writeln!(io::stdout(), "{address}");
+        runtime.block_on(import::serve_here(dir.as_ref(), tell))?;
     }
     if let Some(unknown) = named.iter().find(|of| !GROUPS.contains(&of.as_str())) {
         return Err(format!("no group {unknown:?}; there are {}", GROUPS.join(", ")).into());

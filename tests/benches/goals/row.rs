@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 enum Goal {
     /// Less than so many seconds.
     Below(f64),
+    /// At most so many MiB.
+    Within(f64),
     /// A rate of at least this part of the reference's.
     Part { reference: f64, least: f64 },
 }
@@ -25,6 +27,14 @@ impl Row {
         Self {
             name: name.to_owned(),
             measured: Ok((value.as_secs_f64(), goal)),
+        }
+    }
+
+    /// Memory in MiB that must not exceed a limit.
+    pub(crate) fn memory(name: &str, value: f64, most: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            measured: Ok((value, Goal::Within(most))),
         }
     }
 
@@ -48,6 +58,7 @@ impl Row {
     pub(crate) fn missed(&self) -> bool {
         match self.measured {
             Ok((value, Goal::Below(limit))) => value >= limit,
+            Ok((value, Goal::Within(most))) => value > most,
             Ok((value, Goal::Part { reference, least })) => value < least * reference,
             Err(_) => false,
         }
@@ -66,6 +77,10 @@ impl fmt::Display for Row {
                     "{value:>10.3} ms  -             -     < {limit} ms  {verdict}"
                 )
             }
+            Ok((value, Goal::Within(most))) => write!(
+                f,
+                "{value:>10.1} MiB -             -     <= {most} MiB  {verdict}"
+            ),
             Ok((value, Goal::Part { reference, least })) => {
                 let (ratio, least) = (100.0 * value / reference, least * 100.0);
                 write!(

@@ -20,13 +20,14 @@ use almanac_tests::{
 use ranking_service::store::OBSERVATIONS;
 use tempfile::TempDir;
 
-use crate::{row::Row, serve::median};
+use crate::{import, row::Row, serve::median};
 
 const CALLERS: usize = 64;
 /// How long a repetition of small writes lasts, and how many there are of each kind.
 const TIME: Duration = Duration::from_secs(2);
 const ROUNDS: u32 = 5;
-const ROWS: usize = SHAPE.0 * SHAPE.1 * SHAPE.2;
+/// How many observations are imported.
+pub(crate) const ROWS: usize = SHAPE.0 * SHAPE.1 * SHAPE.2;
 const BATCH: usize = 10_000;
 
 /// The rows of the group.
@@ -39,6 +40,7 @@ pub(crate) async fn rows() -> Outcome<Vec<Row>> {
     let served = service_import(dir.path()).await?;
     let name = "import of 1 M observations, WriteObservations; raw batches";
     rows.push(Row::rate(name, served, raw, 0.5));
+    rows.extend(import::rows(raw).await?);
     rows.extend(start(dir.path())?);
     Ok(rows)
 }

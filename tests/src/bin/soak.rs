@@ -16,7 +16,7 @@ use almanac_tests::{
 use tempfile::TempDir;
 
 const USAGE: &str = "usage: soak [overload] [cancel] [deadline] [term] [writers]
-            [--seconds N] [--calls N] [--times N] [--size N] [--seed S]
+            [--seconds N] [--calls N] [--deadlines N] [--times N] [--size N] [--seed S]
 
   without a name all of them, in this order:
   overload     three times as many computing calls as can be answered
@@ -26,7 +26,8 @@ const USAGE: &str = "usage: soak [overload] [cancel] [deadline] [term] [writers]
   writers      64 callers who write at once
 
   --seconds N  how long overload and writers take (60)
-  --calls N    calls that are cancelled; a fifth as many run into their deadlines (1000)
+  --calls N    calls that are cancelled (1000)
+  --deadlines N  calls that run into their deadlines (500)
   --times N    how often each service is told to stop (50)
   --size N     entities and series that are computed with, at most 19,999 (15000)
   --seed S     of every choice (1)";
@@ -64,6 +65,7 @@ fn arguments(dir: &Path) -> Outcome<(Vec<String>, Plan)> {
         dir: dir.to_owned(),
         time: Duration::from_secs(flags.get("--seconds")?.unwrap_or(60)),
         calls: flags.get("--calls")?.unwrap_or(1000),
+        deadlines: flags.get("--deadlines")?.unwrap_or(500),
         times: flags.get("--times")?.unwrap_or(50),
         size: flags.get("--size")?.unwrap_or(15_000),
         seed: flags.get("--seed")?.unwrap_or(1),

@@ -2,30 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tonic::Code;
 
 use super::{
     Finding, Plan, Tell,
     machine::after,
-    work::{Ask, Long, caller, length},
+    stage::{Stage, tell_busy},
+    work::Long,
 };
 use crate::{
     Outcome,
-    dice::Dice,
     refusal::Refusal,
     service::{Forecast, Ranking},
-    spawned::{Spawned, binary},
 };
 
 /// The answer must come so soon after the deadline.
 const LATE: Duration = Duration::from_millis(20);
-/// The process must be idle so soon after the deadline.
-const BUSY: Duration = Duration::from_millis(50);
-/// A part of as many calls as are cancelled.
-const PART: usize = 5;
-/// So many times in a row a call may be answered before its deadline.
-const PATIENCE: usize = 100;
 
 pub(super) async fn run(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
     one::<Ranking>(plan, tell).await?;
@@ -33,38 +25,23 @@ pub(super) async fn run(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
 }
 
 async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
-    let dir = TempDir::new_in(&plan.dir)?;
-    let service = Spawned::start::<L>(&binary::<L>()?, dir.path(), &[]).await?;
-    L::prepare(service.channel.clone(), plan.size).await?;
-    let process = service.process.id();
-    let client = caller::<L>(service.address)?;
-    let mut dice = Dice::new(plan.seed, 1);
-    let calls = L::calls();
-    let share = (plan.calls / PART / 2).div_ceil(calls.len());
-    let (mut late, mut busy) = (Vec::new(), Vec::new());
-    let (mut wrong, mut number) = (0, 0);
+    let mut stage = Stage::<L>::set(plan, 1).await?;
+    let (program, process) = (L::PROGRAM.name, stage.process());
+    let mut calls = L::calls();
+    calls.retain(|call| call.ends_with_its_caller);
+    let share = (plan.deadlines / 2).div_ceil(calls.len());
+    let (mut wrong, mut all) = (0, 0);
     for call in &calls {
-        let length = length(call, &client, Ask::default()).await?;
-        let (mut done, mut early) = (0, 0);
-        while done < share {
-            number += 1;
-            let timeout = length.mul_f64((20 + dice.below(50)) as f64 / 100.0);
-            let ask = Ask {
-                number,
-                timeout: Some(timeout),
-            };
+        let length = stage.length(call).await?;
+        let (mut late, mut busy) = (Vec::new(), Vec::new());
+        while late.len() < share {
+            let timeout = stage.part(length, (20, 50));
+            let ask = stage.ask(Some(timeout));
             let begun = Instant::now();
-            let answer = (call.begin)(client.clone(), ask).await;
+            let answer = (call.begin)(stage.client.clone(), ask).await;
             let end = begun.elapsed();
-            let Err(status) = answer else {
-                early += 1;
-                if early > PATIENCE {
-                    let name = call.name;
-                    return Err(format!("{name} takes {length:?}; try a larger --size").into());
-                }
-                continue;
-            };
-            done += 1;
+            stage.was_over(answer.is_ok(), call)?;
+            let Err(status) = answer else { continue };
             let reason = Refusal::from(&status).reason;
             if (status.code(), reason.as_str()) != (Code::DeadlineExceeded, "DEADLINE_EXCEEDED") {
                 wrong += 1;
@@ -72,29 +49,23 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             late.push(end.saturating_sub(timeout));
             busy.push(after(process, begun + timeout).await?.busy);
         }
+        all += late.len() as u64;
+        let name = format!("{program}, {}", call.name);
+        late.sort_unstable();
+        let median = late.get(late.len() / 2).copied().unwrap_or_default();
+        tell(Finding::time(&format!("{name}: answer late p50"), median));
+        let most = late.last().copied();
+        tell(Finding::within(
+            &format!("{name}: answer late at most"),
+            most,
+            LATE,
+        ));
+        tell_busy(&name, busy, tell);
     }
-    late.sort_unstable();
-    busy.sort_unstable();
-    let program = L::PROGRAM.name;
-    let median = late.get(late.len() / 2).copied().unwrap_or_default();
     tell(Finding::none(
         &format!("{program}, passed deadlines not answered DEADLINE_EXCEEDED"),
         wrong,
-        late.len() as u64,
-    ));
-    tell(Finding::time(
-        &format!("{program}, answer after the deadline, p50"),
-        median,
-    ));
-    tell(Finding::within(
-        &format!("{program}, answer after the deadline, at most"),
-        late.last().copied(),
-        LATE,
-    ));
-    tell(Finding::within(
-        &format!("{program}, busy after the deadline, at most"),
-        busy.last().copied(),
-        BUSY,
+        all,
     ));
     Ok(())
 }

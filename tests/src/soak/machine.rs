@@ -1,4 +1,4 @@
-//! What the operating system says of a process: processor time, memory; and where it may run.
+//! What the operating system says of a process: processor time; and where it may run.
 
 use std::{
     fs,
@@ -70,14 +70,6 @@ pub(super) async fn after(process: u32, begin: Instant) -> Outcome<After> {
     })
 }
 
-/// The resident memory of a process, in MiB.
-pub(super) fn memory(process: u32) -> Outcome<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kibibytes.ok_or("no VmRSS")?.parse::<f64>()? / 1024.0)
-}
-
 /// Two processes on processors of their own, until this is dropped.
 pub(super) struct Apart {
     all: Vec<usize>,
@@ -125,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_process_uses_processor_time_and_memory() {
+    fn a_busy_process_uses_processor_time() {
         let me = std::process::id();
         let before = cpu_time(me).unwrap();
         let mut sum = 0.0f64;
@@ -133,6 +125,5 @@ mod tests {
             sum += (0..1000).map(f64::from).sum::<f64>();
         }
         assert!(sum > 0.0);
-        assert!(memory(me).unwrap() > 0.1);
     }
 }

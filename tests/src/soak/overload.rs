@@ -14,13 +14,11 @@ use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::Code;
 
-use super::{
-    Finding, Plan, Tell,
-    machine::{memory, separate},
-};
+use super::{Finding, Plan, Tell, machine::separate};
 use crate::{
     Outcome,
     loadgen::{Report, closed_loop, open_loop},
+    process::memory,
     service::{Ranking, connect},
     spawned::{Spawned, binary},
     table, wire,
@@ -61,7 +59,7 @@ pub(super) async fn run(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
     let period = Duration::from_secs_f64(1.0 / (OVERLOAD * peak));
     let calls = usize::try_from(plan.time.as_nanos() / period.as_nanos().max(1))?;
     let load = open_loop(&clients, period, calls, call);
-    let (report, sizes) = beside(load, || memory(process)).await?;
+    let (report, sizes) = beside(load, || memory(process, "VmRSS")).await?;
     drop(apart);
     let rate = calls as f64 / plan.time.as_secs_f64();
     findings(peak, callers, rate, &report, &sizes)

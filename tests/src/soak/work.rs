@@ -1,17 +1,11 @@
 //! Calls that compute for long, and a connection that leaves deadlines to the service.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::time::timeout;
 use tonic::{Request, Status, body::Body, transport::Channel};
 
 use crate::{Outcome, service::Kind};
@@ -51,24 +45,26 @@ pub(super) struct Call<C> {
     pub(super) name: &'static str,
     /// Begins it.
     pub(super) begin: fn(C, Ask) -> Pending,
+    /// Whether what it began ends with it: what is stored as begun does not, it has to be cancelled.
+    pub(super) ends_with_its_caller: bool,
 }
 
-/// A call of which more is not waited for is long enough.
-const LONG: Duration = Duration::from_secs(1);
-
-/// How long a call takes, or [`LONG`].
-pub(super) async fn length<C: Clone>(call: &Call<C>, client: &C, ask: Ask) -> Outcome<Duration> {
-    let mut length = LONG;
-    // What the service keeps decoded is there from the first one on.
-    for _ in 0..2 {
-        let begun = Instant::now();
-        match timeout(LONG, (call.begin)(client.clone(), ask)).await {
-            Ok(answer) => answer?,
-            Err(_) => return Ok(LONG),
+impl<C> Call<C> {
+    fn new(name: &'static str, begin: fn(C, Ask) -> Pending) -> Self {
+        Self {
+            name,
+            begin,
+            ends_with_its_caller: true,
         }
-        length = begun.elapsed();
     }
-    Ok(length)
+
+    /// Of a call that cancels what it began when it is dropped.
+    fn cancelled(name: &'static str, begin: fn(C, Ask) -> Pending) -> Self {
+        Self {
+            ends_with_its_caller: false,
+            ..Self::new(name, begin)
+        }
+    }
 }
 
 /// A service with calls that compute for long.
@@ -101,4 +97,30 @@ where
     F: Future<Output = Result<T, Status>> + Send + 'static,
 {
     Box::pin(async move { call.await.map(drop) })
+}
+
+/// Sends a call when it is dropped, which nobody waits for.
+struct OnDrop<F: Future<Output: Send> + Send + 'static>(Option<F>);
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            tokio::spawn(call);
+        }
+    }
+}
+
+/// Waits for a call that begins something, and cancels that if it is left before.
+fn begun<T, F, C>(call: F, cancel: C) -> Pending
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Status>> + Send + 'static,
+    C: Future<Output: Send> + Send + 'static,
+{
+    Box::pin(async move {
+        let mut cancel = OnDrop(Some(cancel));
+        call.await?;
+        cancel.0 = None;
+        Ok(())
+    })
 }

@@ -9,7 +9,7 @@ use almanac_proto::{
 use almanac_service_kit::import::{MAX_ROWS, WINDOW};
 use tonic::transport::Channel;
 
-use super::{Ask, Call, Long, Patient, Pending, pending};
+use super::{Ask, Call, Long, Patient, Pending, begun, pending};
 use crate::{Outcome, loader::Loader, question::question, service::Forecast, wire};
 
 type Client = ForecastServiceClient<Patient>;
@@ -22,6 +22,12 @@ const HORIZON: i32 = 5;
 /// Regions of a question about published figures that takes seconds.
 const REGIONS: usize = 149;
 
+/// How long a creation is waited for.
+const WAIT: prost_types::Duration = prost_types::Duration {
+    seconds: 300,
+    nanos: 0,
+};
+
 fn series(number: usize) -> String {
     format!("s{number}")
 }
@@ -30,14 +36,16 @@ impl Long for Forecast {
     type Caller = Client;
 
     fn calls() -> Vec<Call<Client>> {
-        let call = |name, begin| Call { name, begin };
         vec![
-            call("SolvePublishedFigures", solve),
-            call("CreateForecast, validated only", forecast),
-            call("VerifyForecast", verify),
-            call("SummarizeGrowth", growth),
-            call("ListPoints, few of many", search),
-            call("ImportPoints, a stream", import),
+            Call::new("SolvePublishedFigures", solve),
+            Call::new("CreateForecast, validated only", forecast),
+            Call::new("VerifyForecast", verify),
+            Call::new("SummarizeGrowth", growth),
+            Call::new("ListPoints, few of many", search),
+            Call::new("SummarizeGrowth of a forecast", outlook),
+            Call::new("ListForecastValues, few of many", values),
+            Call::new("ImportPoints, a stream", import),
+            Call::cancelled("CreateForecast, cancelled", create),
         ]
     }
 
@@ -67,10 +75,7 @@ impl Long for Forecast {
             parent: MARKET.to_owned(),
             forecast_id: "first".to_owned(),
             forecast: Some(wire::drift(HORIZON)),
-            wait: Some(prost_types::Duration {
-                seconds: 300,
-                nanos: 0,
-            }),
+            wait: Some(WAIT),
             ..Default::default()
         };
         let made = client.create_forecast(request).await?.into_inner();
@@ -95,6 +100,51 @@ fn forecast(mut client: Client, ask: Ask) -> Pending {
         ..Default::default()
     });
     pending(async move { client.create_forecast(request).await })
+}
+
+/// A forecast that is made, and cancelled if it is not waited for.
+fn create(mut client: Client, ask: Ask) -> Pending {
+    let id = format!("made-{}", ask.number);
+    let name = format!("{MARKET}/forecasts/{id}");
+    let request = ask.request(pb::CreateForecastRequest {
+        parent: MARKET.to_owned(),
+        forecast_id: id,
+        forecast: Some(wire::drift(HORIZON)),
+        wait: Some(WAIT),
+        ..Default::default()
+    });
+    let mut other = client.clone();
+    let cancel = pb::CancelForecastRequest {
+        name,
+        ..Default::default()
+    };
+    begun(
+        async move { client.create_forecast(request).await },
+        async move { other.cancel_forecast(cancel).await },
+    )
+}
+
+/// From the history into what is forecast.
+fn outlook(mut client: Client, ask: Ask) -> Pending {
+    let last = FIRST_YEAR + YEARS - 1;
+    let request = ask.request(pb::SummarizeGrowthRequest {
+        source: Some(pb::summarize_growth_request::Source::Forecast(
+            FORECAST.to_owned(),
+        )),
+        from_period: last.to_string(),
+        to_period: (last + 1).to_string(),
+        ..Default::default()
+    });
+    pending(async move { client.summarize_growth(request).await })
+}
+
+fn values(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::ListForecastValuesRequest {
+        parent: FORECAST.to_owned(),
+        filter: format!("region = \"{}\"", series(0)),
+        ..Default::default()
+    });
+    pending(async move { client.list_forecast_values(request).await })
 }
 
 fn verify(mut client: Client, ask: Ask) -> Pending {

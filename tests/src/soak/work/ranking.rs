@@ -10,7 +10,7 @@ use almanac_proto::{
 use almanac_service_kit::import::{MAX_ROWS, WINDOW};
 use tonic::transport::Channel;
 
-use super::{Ask, Call, Long, Patient, Pending, pending};
+use super::{Ask, Call, Long, Patient, Pending, begun, pending};
 use crate::{Outcome, loader::Loader, service::Ranking, table, wire};
 
 type Client = RankingServiceClient<Patient>;
@@ -18,6 +18,12 @@ type Client = RankingServiceClient<Patient>;
 const INDICATORS: usize = 40;
 const YEAR: &str = "2024";
 const EDITION: &str = "datasets/bench/indices/all/editions/first";
+
+/// How long a creation is waited for.
+const WAIT: prost_types::Duration = prost_types::Duration {
+    seconds: 300,
+    nanos: 0,
+};
 
 fn indicator(number: usize) -> String {
     format!("i{number}")
@@ -31,14 +37,16 @@ impl Long for Ranking {
     type Caller = Client;
 
     fn calls() -> Vec<Call<Client>> {
-        let call = |name, begin| Call { name, begin };
         vec![
-            call("ListRankingResults, what-if", what_if),
-            call("GetScorecard, what-if", scorecard),
-            call("CreateEdition, validated only", edition),
-            call("VerifyEdition", verify),
-            call("ListObservations, few of many", search),
-            call("ImportObservations, a stream", import),
+            Call::new("ListRankingResults, what-if", what_if),
+            Call::new("GetScorecard, what-if", scorecard),
+            Call::new("CreateEdition, validated only", edition),
+            Call::new("VerifyEdition", verify),
+            Call::new("ListObservations, few of many", search),
+            Call::new("ListRankingResults of an edition", published),
+            Call::new("ListEditionObservations, few of many", cells),
+            Call::new("ImportObservations, a stream", import),
+            Call::cancelled("CreateEdition, cancelled", create),
         ]
     }
 
@@ -64,10 +72,7 @@ impl Long for Ranking {
         let request = pb::CreateEditionRequest {
             parent: table::INDEX.to_owned(),
             edition_id: "first".to_owned(),
-            wait: Some(prost_types::Duration {
-                seconds: 300,
-                nanos: 0,
-            }),
+            wait: Some(WAIT),
             ..Default::default()
         };
         let made = client.create_edition(request).await?.into_inner();
@@ -106,6 +111,49 @@ fn edition(mut client: Client, ask: Ask) -> Pending {
         ..Default::default()
     });
     pending(async move { client.create_edition(request).await })
+}
+
+/// An edition that is made, and cancelled if it is not waited for.
+fn create(mut client: Client, ask: Ask) -> Pending {
+    let id = format!("made-{}", ask.number);
+    let name = format!("{}/editions/{id}", table::INDEX);
+    let request = ask.request(pb::CreateEditionRequest {
+        parent: table::INDEX.to_owned(),
+        edition_id: id,
+        wait: Some(WAIT),
+        ..Default::default()
+    });
+    let mut other = client.clone();
+    let cancel = pb::CancelEditionRequest {
+        name,
+        ..Default::default()
+    };
+    begun(
+        async move { client.create_edition(request).await },
+        async move { other.cancel_edition(cancel).await },
+    )
+}
+
+fn published(mut client: Client, ask: Ask) -> Pending {
+    let edition = pb::ranking_source::Source::Edition(EDITION.to_owned());
+    let request = ask.request(pb::ListRankingResultsRequest {
+        source: Some(pb::RankingSource {
+            source: Some(edition),
+        }),
+        view: pb::RankingView::Full.into(),
+        page_size: 1000,
+        ..Default::default()
+    });
+    pending(async move { client.list_ranking_results(request).await })
+}
+
+fn cells(mut client: Client, ask: Ask) -> Pending {
+    let request = ask.request(pb::ListEditionObservationsRequest {
+        parent: EDITION.to_owned(),
+        filter: format!("entity = \"{}\"", entity(0)),
+        ..Default::default()
+    });
+    pending(async move { client.list_edition_observations(request).await })
 }
 
 fn verify(mut client: Client, ask: Ask) -> Pending {
