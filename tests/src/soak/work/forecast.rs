@@ -141,7 +141,7 @@ fn outlook(mut client: Client, ask: Ask) -> Pending {
 fn values(mut client: Client, ask: Ask) -> Pending {
     let request = ask.request(pb::ListForecastValuesRequest {
         parent: FORECAST.to_owned(),
-        filter: format!("region = \"{}\"", series(0)),
+        filter: format!("members.region = \"{}\"", series(0)),
         ..Default::default()
     });
     pending(async move { client.list_forecast_values(request).await })
