@@ -32,13 +32,11 @@ pub(crate) async fn rows(raw: f64) -> Outcome<[Row; 2]> {
     let observations: Vec<_> = (0..ROWS)
         .map(|row| {
             let ((indicator, entity, year), _) = observation(row);
-            let (indicator, entity) = (indicator as usize, entity as usize);
-            let value = row as f64 / 7.0;
             wire::observation(
-                &indicators[indicator],
-                &entities[entity],
+                &format!("indicator-{indicator}"),
+                &format!("entity-{entity}"),
                 &year.to_string(),
-                value,
+                row as f64 / 7.0,
             )
         })
         .collect();
