@@ -21,6 +21,9 @@ use super::writer::{LogWriter, NotAppended};
 
 /// Bytes of log after which a group is closed.
 const GROUP_BYTES: usize = 8 << 20;
+/// Pairs after which a batch for the index ends with the commit that they are of: sled keeps all
+/// that it replaces within a batch, some kilobytes a pair, until the batch is over.
+const BATCH_PAIRS: usize = 4096;
 /// The longest that a group waits for as many callers as the one before had.
 const GATHER_LIMIT: Duration = Duration::from_millis(1);
 /// How long an acknowledged commit may be without a synced high-water mark. The mark only tells a
@@ -53,6 +56,9 @@ struct Group {
     tip: Tip,
     commits: u32,
     frames: Vec<u8>,
+    /// What the index gets batch by batch, each whole commits and how far it is with them.
+    batches: Vec<Vec<Pair>>,
+    /// Of the batch after these.
     pairs: Vec<Pair>,
     layer: GroupLayer,
     answers: Vec<(Box<dyn Job>, Revision, CommitTime)>,
@@ -65,6 +71,7 @@ impl Group {
             tip: after,
             commits: 0,
             frames: Vec::new(),
+            batches: Vec::new(),
             pairs: Vec::new(),
             layer: GroupLayer::default(),
             answers: Vec::new(),
@@ -90,7 +97,17 @@ impl Group {
         next.pairs += (self.pairs.len() - before) as u64;
         self.tip = frame::encode(&head, writes(), next, &self.tip.digest, &mut self.frames);
         self.commits += 1;
+        if self.pairs.len() >= BATCH_PAIRS {
+            self.end_batch();
+        }
         self.layer.absorb(outcome.writes);
+    }
+
+    fn end_batch(&mut self) {
+        if !self.pairs.is_empty() {
+            self.pairs.push(super::index::applied(&self.tip));
+            self.batches.push(std::mem::take(&mut self.pairs));
+        }
     }
 }
 
@@ -196,18 +213,19 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: Group) {
+    fn commit(&mut self, mut group: Group) {
+        group.end_batch();
         let Group {
             tip,
             frames,
-            pairs,
+            batches,
             answers,
             ..
         } = group;
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
             None if frames.is_empty() => Ok(()),
-            None => self.make_durable(tip, frames, pairs),
+            None => self.make_durable(tip, frames, batches),
         };
         let durable = self.shared.published().tip.revision;
         for (job, revision, time) in answers {
@@ -227,7 +245,7 @@ impl Committer {
         &mut self,
         tip: Tip,
         frames: Vec<u8>,
-        pairs: Vec<Pair>,
+        batches: Vec<Vec<Pair>>,
     ) -> Result<(), StoreError> {
         let bytes = frames.len() as u64;
         match self.log.append(frames, &self.shared.published().tip) {
@@ -241,19 +259,20 @@ impl Committer {
         self.space.took(bytes);
         self.unflushed += bytes;
         // From here on the commits are durable, whatever happens to their callers' answers.
-        self.make_visible(tip, pairs)
+        self.make_visible(tip, batches)
             .map_err(|error| self.fail(error.to_string()))
     }
 
-    fn make_visible(&mut self, tip: Tip, mut pairs: Vec<Pair>) -> Result<(), StoreError> {
+    fn make_visible(&mut self, tip: Tip, batches: Vec<Vec<Pair>>) -> Result<(), StoreError> {
         let high = High {
             tip,
             position: self.log.position(),
         };
         self.high.write(&high)?;
-        self.shared.feed.record(&pairs);
-        pairs.push(super::index::applied(&tip));
-        self.shared.engine(|engine| engine.apply(pairs))?;
+        for pairs in batches {
+            self.shared.feed.record(&pairs);
+            self.shared.engine(|engine| engine.apply(pairs))?;
+        }
         self.shared.publish(high);
         Ok(())
     }
