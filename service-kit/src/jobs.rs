@@ -188,6 +188,23 @@ impl Jobs {
         }
     }
 
+    /// Gives up what the job `name` makes, whether the job runs or not: `end` says so in the store.
+    ///
+    /// # Errors
+    /// What `end` answers.
+    pub async fn give_up(
+        &self,
+        name: &str,
+        end: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        // Before, so that it does not compute on while the end is committed, and after, since one
+        // that was started meanwhile may not have found that end yet.
+        self.cancel(name);
+        end.await?;
+        self.cancel(name);
+        Ok(())
+    }
+
     /// Tells every job to stop, to be resumed by the next start of the service.
     pub fn shut_down(&self) {
         for running in self.lock().values() {
@@ -270,6 +287,18 @@ mod tests {
         };
         pool.scope(test).await;
         drop(taken);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_starts_while_it_is_given_up_stops_too() {
+        let jobs = Jobs::default();
+        let start = async {
+            jobs.start("a", |job| async move { job.stopped().await });
+            Ok(())
+        };
+        jobs.give_up("a", start).await.unwrap();
+        jobs.wait("a", Duration::from_secs(60)).await;
+        assert!(jobs.lock().is_empty());
     }
 
     #[tokio::test]

@@ -227,11 +227,11 @@ pub async fn cancel(
     violations.request_id(&request.request_id);
     violations.finish()?;
     find::<Forecasts>(&store.latest(), &parents, &id)?;
-    desk.jobs.cancel(&request.name);
     let target = Target {
         market: parents.first().cloned().unwrap_or_default(),
         forecast: id,
     };
-    jobs::give_up(store, &target).await?;
+    let end = jobs::give_up(store, &target);
+    desk.jobs.give_up(&target.name(), end).await?;
     current(store, &parents, &target.forecast)
 }

@@ -284,14 +284,14 @@ pub async fn cancel(app: &App, request: pb::CancelEditionRequest) -> Result<pb::
     violations.request_id(&request.request_id);
     violations.finish()?;
     find::<Editions>(&store.latest(), &parents, &id)?;
-    app.jobs.cancel(&request.name);
     let [dataset, index, edition] = name::parse("name", &request.name, convert::EDITION)?;
     let target = Target {
         dataset,
         index,
         edition,
     };
-    edition_jobs::give_up(store, &target).await?;
+    let end = edition_jobs::give_up(store, &target);
+    app.jobs.give_up(&target.name(), end).await?;
     current(store, &parents, &target.edition)
 }
 

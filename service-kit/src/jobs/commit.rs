@@ -11,17 +11,20 @@ use crate::{
     write,
 };
 
-/// About how many bytes one transaction writes; the store takes up to 64 MiB.
-const CHUNK_BYTES: usize = 8 << 20;
+/// About how many bytes one transaction writes, and how many records. A commit goes to its end,
+/// also where its job is cancelled meanwhile, and keeps other writers waiting: one of this size
+/// takes about 10 ms.
+const CHUNK_BYTES: usize = 512 << 10;
+const CHUNK_ITEMS: usize = 512;
 
-/// Cuts items into chunks of about 8 MiB, each with the position of its first.
+/// Cuts items, one a record, into what one transaction writes, each with the position of its first.
 pub fn chunks<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(usize, Vec<T>)> {
     let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
     let mut left = 0;
     for (position, item) in items.into_iter().enumerate() {
         let size = bytes(&item);
         match chunks.last_mut() {
-            Some((_, chunk)) if left >= size => chunk.push(item),
+            Some((_, chunk)) if left >= size && chunk.len() < CHUNK_ITEMS => chunk.push(item),
             _ => {
                 chunks.push((position, vec![item]));
                 left = CHUNK_BYTES;
@@ -169,5 +172,14 @@ mod tests {
         assert_eq!(starts, [0, 2, 3, 4]);
         let all: Vec<usize> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
         assert_eq!(all, sizes);
+    }
+
+    #[test]
+    fn chunks_of_small_items_are_short() {
+        let chunks = chunks(vec![1; 2 * CHUNK_ITEMS + 1], |size| *size);
+        let lengths: Vec<usize> = chunks.iter().map(|(_, chunk)| chunk.len()).collect();
+        assert_eq!(lengths, [CHUNK_ITEMS, CHUNK_ITEMS, 1]);
+        let starts: Vec<usize> = chunks.iter().map(|(start, _)| *start).collect();
+        assert_eq!(starts, [0, CHUNK_ITEMS, 2 * CHUNK_ITEMS]);
     }
 }
