@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use almanac_service_kit::{
     fault::Fault,
-    plain::period::{Frequency, Period},
+    plain::{
+        control::Control,
+        period::{Frequency, Period},
+    },
     resource::{Key, Stored},
     store::{Keep, Read, Record, Revision, Table},
 };
@@ -214,12 +217,13 @@ impl MarketView {
     /// The market `id` at the revision of `read`.
     ///
     /// # Errors
-    /// NOT_FOUND if there is none.
-    pub fn load(read: &impl Read, id: &str) -> Result<Self, Fault> {
+    /// NOT_FOUND if there is none, CANCELLED once nobody waits.
+    pub fn load(read: &impl Read, id: &str, control: &dyn Control) -> Result<Self, Fault> {
         let found = read.get(&MARKETS, &(0, id)).or_fault()?;
         let found = found.ok_or_else(|| Fault::not_found(&format!("markets/{id}")))?;
         let body = found.value.body;
-        let hierarchy = body.hierarchy()?;
+        let declared = body.dimensions.iter().map(|dimension| &dimension.declared);
+        let hierarchy = crossed(declared, control)?;
         let (uid, revision) = (found.value.uid, found.revision);
         Ok(Self {
             id: id.to_owned(),
@@ -275,19 +279,19 @@ impl MarketView {
     }
 }
 
-impl Market {
-    /// Its dimensions, crossed.
-    ///
-    /// # Errors
-    /// A fault of the service: what is stored was checked when it was written.
-    pub fn hierarchy(&self) -> Result<Hierarchy, Fault> {
-        let declared: Vec<hierarchy::Dimension> = self
-            .dimensions
-            .iter()
-            .map(|dimension| dimension.declared.clone())
-            .collect();
-        Hierarchy::try_from(declared).map_err(|error| Fault::internal(&error))
-    }
+/// Stored dimensions, crossed.
+///
+/// # Errors
+/// CANCELLED once nobody waits, or a fault of the service: what is stored was checked when it was
+/// written.
+fn crossed<'a>(
+    dimensions: impl Iterator<Item = &'a hierarchy::Dimension>,
+    control: &dyn Control,
+) -> Result<Hierarchy, Fault> {
+    // Large ones have just been decoded.
+    control.check()?;
+    Hierarchy::attended(dimensions, control)?
+        .map_err(|faults| Fault::internal(&hierarchy::told(&faults)))
 }
 
 /// A series as text that orders and never changes: its member IDs in the order of the dimensions'

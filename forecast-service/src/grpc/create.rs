@@ -133,7 +133,7 @@ async fn preview(
     mut violations: Violations,
 ) -> Result<Preview, Fault> {
     compute(move |caller| {
-        let market = MarketView::load(&read, &market)?;
+        let market = MarketView::load(&read, &market, caller)?;
         let frequency = market.body.frequency;
         let draft = wire::parse(
             request.forecast.as_ref(),

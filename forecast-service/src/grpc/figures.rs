@@ -63,7 +63,7 @@ pub async fn solve_figures(
         .map(|(read, _)| store.token(read.revision()))
         .unwrap_or_default();
     compute(move |caller| {
-        let structure = structure(&request, market)?;
+        let structure = structure(&request, market, caller)?;
         let outcome = answer(&request, &structure, caller)?;
         let outcome = Some(match outcome {
             Answer::Feasible(solution) => {
@@ -88,10 +88,11 @@ pub async fn solve_figures(
 fn structure(
     request: &pb::SolvePublishedFiguresRequest,
     market: Option<(Snapshot, String)>,
+    control: &dyn Control,
 ) -> Result<Structure, Fault> {
     use pb::solve_published_figures_request::Structure as Wire;
     if let Some((read, id)) = market {
-        let market = MarketView::load(&read, &id)?;
+        let market = MarketView::load(&read, &id, control)?;
         let nonnegative = request.nonnegative.unwrap_or(market.body.nonnegative);
         let frequency = Some(market.body.frequency);
         return Ok(Structure {

@@ -178,7 +178,7 @@ fn of_market(
     request: &pb::SummarizeGrowthRequest,
     control: &dyn Control,
 ) -> Result<Span, Fault> {
-    let market = MarketView::load(read, id)?;
+    let market = MarketView::load(read, id, control)?;
     let (from, to) = span(request, market.body.frequency)?;
     let panel = Panel::load(
         points,

@@ -99,7 +99,7 @@ impl Inputs {
         let fixed = fixed
             .ok_or_else(|| Fault::internal(&"a forecast lacks its inputs"))?
             .value;
-        let hierarchy = fixed.hierarchy()?;
+        let hierarchy = fixed.hierarchy(control)?;
         let mut histories = Vec::with_capacity(hierarchy.leaf_count());
         let mut blocks = Blocks::new(control);
         for row in read.scan(&HISTORIES, &(uid,)) {

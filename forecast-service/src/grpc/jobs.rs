@@ -110,7 +110,7 @@ async fn publish(
     let published = job.compute(move |job| {
         // Compaction may have come before the job was taken up again.
         let read = read.or_fault()?;
-        let market = MarketView::load(&read, &at.market)?;
+        let market = MarketView::load(&read, &at.market, job)?;
         let inputs = Inputs::gather(&points, &read, &market, &body.plan, job)?;
         let outlook = Outlook::compute(&inputs, job)?;
         check_digest(

@@ -73,7 +73,7 @@ pub async fn list_points(
     let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
     let (store, points) = (store.clone(), Arc::clone(&desk.points));
     compute(move |caller| {
-        let market = MarketView::load(&read, &id)?;
+        let market = MarketView::load(&read, &id, caller)?;
         let (from, to) = span(&request, market.body.frequency)?;
         let query = Query {
             store: &store,

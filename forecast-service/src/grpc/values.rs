@@ -47,7 +47,7 @@ pub async fn list(
         let (Some(_), Some(inputs)) = (&forecast.body.outcome, inputs) else {
             return Err(not_published(&request.parent, &forecast.body.state));
         };
-        let hierarchy = inputs.hierarchy()?;
+        let hierarchy = inputs.hierarchy(caller)?;
         let filter = SeriesFilter::parse(&request.filter, &hierarchy, false)?;
         let after = page
             .after

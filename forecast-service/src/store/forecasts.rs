@@ -2,12 +2,13 @@
 
 use almanac_service_kit::{
     fault::Fault,
-    plain::period::Period,
+    plain::{control::Control, period::Period},
     resource::{Key, Stored},
     store::{Record, Table},
 };
 use serde::{Deserialize, Serialize};
 
+use super::crossed;
 use crate::domain::hierarchy::{self, Hierarchy};
 
 /// Forecasts, by market uid and ID.
@@ -121,9 +122,9 @@ impl FixedInputs {
     /// The dimensions, crossed.
     ///
     /// # Errors
-    /// A fault of the service: what is stored was checked when it was written.
-    pub fn hierarchy(&self) -> Result<Hierarchy, Fault> {
-        Hierarchy::try_from(self.dimensions.clone()).map_err(|error| Fault::internal(&error))
+    /// CANCELLED once nobody waits, or a fault of the service.
+    pub fn hierarchy(&self, control: &dyn Control) -> Result<Hierarchy, Fault> {
+        crossed(self.dimensions.iter(), control)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use almanac_service_kit::plain::control::{Control, Stopped, attended};
 use thiserror::Error;
 
 use super::{Dimension, MAX_DIMENSIONS, MAX_LEAVES, MAX_MEMBERS};
@@ -105,8 +106,14 @@ impl HierarchyFault {
     }
 }
 
+/// All faults in one text.
+pub(crate) fn told(faults: &[HierarchyFault]) -> String {
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    told.join("; ")
+}
+
 /// Faults of the set of dimensions.
-pub(super) fn of_dimensions(dimensions: &[Dimension]) -> Vec<HierarchyFault> {
+pub(super) fn of_dimensions(dimensions: &[&Dimension]) -> Vec<HierarchyFault> {
     let mut faults = Vec::new();
     if dimensions.is_empty() {
         faults.push(HierarchyFault::of(HierarchyProblem::NoDimensions));
@@ -134,7 +141,14 @@ pub(super) fn of_dimensions(dimensions: &[Dimension]) -> Vec<HierarchyFault> {
 }
 
 /// Faults of one dimension's members.
-pub(super) fn of_members(position: usize, dimension: &Dimension) -> Vec<HierarchyFault> {
+///
+/// # Errors
+/// [`Stopped`] once nobody waits.
+pub(super) fn of_members(
+    position: usize,
+    dimension: &Dimension,
+    control: &dyn Control,
+) -> Result<Vec<HierarchyFault>, Stopped> {
     let fault = |member, problem| HierarchyFault {
         dimension: Some(position),
         member,
@@ -142,16 +156,15 @@ pub(super) fn of_members(position: usize, dimension: &Dimension) -> Vec<Hierarch
     };
     let name = || dimension.id.clone();
     if dimension.members.len() > MAX_MEMBERS {
-        return vec![fault(
-            None,
-            HierarchyProblem::TooManyMembers {
-                dimension: name(),
-                count: dimension.members.len(),
-            },
-        )];
+        let problem = HierarchyProblem::TooManyMembers {
+            dimension: name(),
+            count: dimension.members.len(),
+        };
+        return Ok(vec![fault(None, problem)]);
     }
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for (member, declared) in dimension.members.iter().enumerate() {
+    for declared in attended(dimension.members.iter().enumerate(), control) {
+        let (member, declared) = declared?;
         first.entry(&declared.id).or_insert(member);
     }
     let root = dimension.members.iter().position(|m| m.parent.is_none());
@@ -159,7 +172,8 @@ pub(super) fn of_members(position: usize, dimension: &Dimension) -> Vec<Hierarch
     if root.is_none() {
         faults.push(fault(None, HierarchyProblem::NoRoot { dimension: name() }));
     }
-    for (member, declared) in dimension.members.iter().enumerate() {
+    for declared in attended(dimension.members.iter().enumerate(), control) {
+        let (member, declared) = declared?;
         let id = || declared.id.clone();
         if let Some(&earlier) = first.get(declared.id.as_str()).filter(|f| **f != member) {
             let problem = HierarchyProblem::DuplicateMember {
@@ -189,7 +203,7 @@ pub(super) fn of_members(position: usize, dimension: &Dimension) -> Vec<Hierarch
             _ => {}
         }
     }
-    for ring in rings(dimension, &first) {
+    for ring in rings(dimension, &first, control)? {
         let ids = ring.iter().map(|&m| dimension.members[m].id.clone());
         let problem = HierarchyProblem::Cycle {
             dimension: name(),
@@ -197,20 +211,21 @@ pub(super) fn of_members(position: usize, dimension: &Dimension) -> Vec<Hierarch
         };
         faults.push(fault(ring.first().copied(), problem));
     }
-    faults
+    Ok(faults)
 }
 
 /// Every ring of parents, from the member declared first in it.
-fn rings(dimension: &Dimension, first: &BTreeMap<&str, usize>) -> Vec<Vec<usize>> {
-    let parents: Vec<Option<usize>> = dimension
-        .members
-        .iter()
-        .map(|m| {
-            m.parent
-                .as_ref()
-                .and_then(|p| first.get(p.as_str()).copied())
+fn rings(
+    dimension: &Dimension,
+    first: &BTreeMap<&str, usize>,
+    control: &dyn Control,
+) -> Result<Vec<Vec<usize>>, Stopped> {
+    let parents: Vec<Option<usize>> = attended(&dimension.members, control)
+        .map(|member| {
+            let parent = member?.parent.as_deref();
+            Ok(parent.and_then(|parent| first.get(parent).copied()))
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     // The walk that first came by, numbered by where it started.
     let mut seen: Vec<Option<usize>> = vec![None; parents.len()];
     let mut rings = Vec::new();
@@ -233,5 +248,5 @@ fn rings(dimension: &Dimension, first: &BTreeMap<&str, usize>) -> Vec<Vec<usize>
             rings.push(ring);
         }
     }
-    rings
+    Ok(rings)
 }

@@ -13,12 +13,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use almanac_service_kit::plain::control::{Control, Stopped, Unlimited};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod faults;
 mod tree;
 
+pub(crate) use faults::told;
 pub use faults::{HierarchyFault, HierarchyProblem};
 pub use tree::{Dimension, Member};
 
@@ -88,10 +90,7 @@ impl TryFrom<Vec<Dimension>> for Hierarchy {
     type Error = String;
 
     fn try_from(dimensions: Vec<Dimension>) -> Result<Self, String> {
-        Self::new(&dimensions).map_err(|faults| {
-            let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            told.join("; ")
-        })
+        Self::new(&dimensions).map_err(|faults| told(&faults))
     }
 }
 
@@ -107,12 +106,26 @@ impl Hierarchy {
     /// # Errors
     /// Every fault there is, with its position in the declaration.
     pub fn new(dimensions: &[Dimension]) -> Result<Self, Vec<HierarchyFault>> {
-        let mut faults = faults::of_dimensions(dimensions);
+        let attended = Self::attended(dimensions, &Unlimited);
+        // Which is never stopped.
+        attended.unwrap_or_else(|Stopped| Err(Vec::new()))
+    }
+
+    /// As [`Hierarchy::new`], with looks at `control`.
+    ///
+    /// # Errors
+    /// [`Stopped`] once nobody waits.
+    pub fn attended<'a>(
+        dimensions: impl IntoIterator<Item = &'a Dimension>,
+        control: &dyn Control,
+    ) -> Result<Result<Self, Vec<HierarchyFault>>, Stopped> {
+        let dimensions: Vec<&Dimension> = dimensions.into_iter().collect();
+        let mut faults = faults::of_dimensions(&dimensions);
         let mut trees = Vec::with_capacity(dimensions.len());
-        for (position, dimension) in dimensions.iter().enumerate() {
-            let found = faults::of_members(position, dimension);
+        for (position, dimension) in dimensions.into_iter().enumerate() {
+            let found = faults::of_members(position, dimension, control)?;
             if found.is_empty() {
-                trees.push(Tree::new(dimension));
+                trees.push(Tree::new(dimension, control)?);
             }
             faults.extend(found);
         }
@@ -123,11 +136,10 @@ impl Hierarchy {
         if leaves.is_none_or(|count| count > MAX_LEAVES) {
             faults.push(HierarchyFault::of(HierarchyProblem::TooManyLeaves));
         }
-        if faults.is_empty() {
-            Ok(Self { trees })
-        } else {
-            Err(faults)
-        }
+        Ok(match faults.is_empty() {
+            true => Ok(Self { trees }),
+            false => Err(faults),
+        })
     }
 
     /// The declaration, in canonical order.

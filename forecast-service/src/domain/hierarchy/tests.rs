@@ -1,5 +1,6 @@
 //! Tests of hierarchies.
 
+use almanac_service_kit::plain::control::{LOOK_EVERY, StopsAt};
 use proptest::prelude::*;
 
 use super::*;
@@ -193,6 +194,28 @@ fn the_stored_form_is_the_declaration() {
     let json = serde_json::to_string(&market).unwrap();
     assert_eq!(serde_json::from_str::<Hierarchy>(&json).unwrap(), market);
     assert!(serde_json::from_str::<Hierarchy>("[]").is_err());
+}
+
+#[test]
+fn a_large_hierarchy_is_built_whole_or_left_at_a_look() {
+    let count = 2 * LOOK_EVERY + 5;
+    let children = (0..count).map(|n| member(&format!("m{n}"), Some("all")));
+    let declared = [Dimension {
+        id: "d".to_owned(),
+        members: children.chain([member("all", None)]).collect(),
+    }];
+    let whole = Hierarchy::new(&declared).unwrap();
+    for look in 0.. {
+        let control = StopsAt::look(look);
+        let end = Hierarchy::attended(&declared, &control);
+        if !control.has_stopped() {
+            assert_eq!(end, Ok(Ok(whole)));
+            // In each of the five passes over the members, and as siblings are sorted.
+            assert_eq!(look, 5 * 3 + 2);
+            break;
+        }
+        assert_eq!(end, Err(Stopped));
+    }
 }
 
 proptest! {

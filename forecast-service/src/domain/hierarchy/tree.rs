@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use almanac_service_kit::plain::control::{self, Control, LOOK_EVERY, Stopped, attended};
 use serde::{Deserialize, Serialize};
 
 /// A member of a dimension, as declared.
@@ -44,9 +45,13 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Lays out a dimension without faults.
-    pub(super) fn new(dimension: &Dimension) -> Self {
+    ///
+    /// # Errors
+    /// [`Stopped`] once nobody waits.
+    pub(super) fn new(dimension: &Dimension, control: &dyn Control) -> Result<Self, Stopped> {
         let mut children: BTreeMap<Option<&str>, Vec<&Member>> = BTreeMap::new();
-        for member in &dimension.members {
+        for member in attended(&dimension.members, control) {
+            let member = member?;
             children
                 .entry(member.parent.as_deref())
                 .or_default()
@@ -54,7 +59,7 @@ impl Tree {
         }
         for siblings in children.values_mut() {
             // The stack below reverses them.
-            siblings.sort_by(|a, b| b.id.cmp(&a.id));
+            control::sort_unstable_by(siblings, control, |a, b| b.id.cmp(&a.id))?;
         }
         let mut tree = Self {
             id: dimension.id.clone(),
@@ -64,12 +69,15 @@ impl Tree {
         };
         let mut stack = children.get(&None).cloned().unwrap_or_default();
         while let Some(member) = stack.pop() {
+            if tree.nodes.len().is_multiple_of(LOOK_EVERY) {
+                control.check()?;
+            }
             let beneath = children.get(&Some(member.id.as_str()));
             tree.push(member, beneath.map_or(0, Vec::len));
             stack.extend(beneath.into_iter().flatten());
         }
         tree.close_ranges();
-        tree
+        Ok(tree)
     }
 
     fn push(&mut self, member: &Member, children: usize) {

@@ -100,7 +100,8 @@ pub(super) fn write(
         checked.rows
     } else {
         // A transaction goes to its end.
-        parse(&checked.wire, &MarketView::load(tx, market)?, &Unlimited)?
+        let market = MarketView::load(tx, market, &Unlimited)?;
+        parse(&checked.wire, &market, &Unlimited)?
     };
     check_unchanged(tx, &rows.good, since)?;
     for (_, key, point) in &rows.good {
@@ -196,7 +197,7 @@ mod tests {
                 store.transact(move |tx| tx.put(&MARKETS, &(0, "m"), &market))
             };
             put(market(false)).await.unwrap();
-            let seen = MarketView::load(&store.latest(), "m").unwrap();
+            let seen = MarketView::load(&store.latest(), "m", &Unlimited).unwrap();
             let rows = vec![point("2023", 1.0), point("2024", -1.0)];
             let checked = check(&seen, rows, &Unlimited).unwrap();
             assert!(checked.rows.rejected.is_empty());
@@ -217,7 +218,7 @@ mod tests {
             assert_eq!((there(2023), there(2024)), (true, !nonnegative));
         }
         let gone = store.transact(|tx| tx.delete(&MARKETS, &(0, "m")));
-        let seen = MarketView::load(&store.latest(), "m").unwrap();
+        let seen = MarketView::load(&store.latest(), "m", &Unlimited).unwrap();
         gone.await.unwrap();
         let checked = check(&seen, vec![point("2025", 1.0)], &Unlimited).unwrap();
         let written = store

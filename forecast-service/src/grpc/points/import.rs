@@ -27,7 +27,7 @@ pub struct Points {
 
 impl Points {
     /// The market as it is now.
-    fn market(&self) -> Result<Arc<MarketView>, Fault> {
+    fn market(&self, control: &dyn Control) -> Result<Arc<MarketView>, Fault> {
         let read = self.store.latest();
         let now = MarketView::written_at(&read, &self.market)?;
         // Whoever else checks a chunk waits for the load instead of making its own.
@@ -35,7 +35,7 @@ impl Points {
         if let Some(market) = loaded.as_ref().filter(|market| market.revision >= now) {
             return Ok(Arc::clone(market));
         }
-        let market = Arc::new(MarketView::load(&read, &self.market)?);
+        let market = Arc::new(MarketView::load(&read, &self.market, control)?);
         *loaded = Some(Arc::clone(&market));
         Ok(market)
     }
@@ -82,7 +82,7 @@ impl Import for Points {
     }
 
     fn check(&self, rows: Vec<Self::Row>, control: &dyn Control) -> Result<Checked, Fault> {
-        Ok(batch::check(&*self.market()?, rows, control)?)
+        Ok(batch::check(&*self.market(control)?, rows, control)?)
     }
 
     fn write(&self, tx: &mut Transaction<'_>, checked: Checked) -> Result<Written, Fault> {

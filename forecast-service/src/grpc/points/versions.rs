@@ -47,8 +47,8 @@ pub async fn versions(
     let [id] = name::parse("parent", &request.parent, convert::MARKET)?;
     let read = consistency::page_snapshot(store, &page, request.consistency.as_ref()).await?;
     let store = store.clone();
-    compute(move |_| {
-        let market = MarketView::load(&read, &id)?;
+    compute(move |caller| {
+        let market = MarketView::load(&read, &id, caller)?;
         let mut violations = Violations::new();
         let (wire, frequency) = (request.series.as_ref(), Some(market.body.frequency));
         let series = convert::series::series("series", wire, &market.hierarchy, &mut violations);

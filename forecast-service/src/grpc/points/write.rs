@@ -32,7 +32,7 @@ pub async fn write_points(
     // Checked outside of the committer, which every writer waits for.
     let (read, points, id) = (store.latest(), request.points, market.clone());
     let check = compute(move |caller| {
-        let market = MarketView::load(&read, &id)?;
+        let market = MarketView::load(&read, &id, caller)?;
         Ok(batch::check(&market, points, caller)?)
     });
     let mut checked = check.await?;
