@@ -340,3 +340,38 @@ impl Committer {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scan::Layer;
+    use crate::store::shared::RawVersion;
+
+    #[test]
+    fn a_group_goes_into_the_index_in_bounded_batches_of_whole_commits() {
+        let genesis = Tip::genesis(&[0; 16]);
+        let mut group = Group::new(genesis, CommitTime::from_nanoseconds(1));
+        let (mut tips, half) = (Vec::new(), BATCH_PAIRS as u64 / 2);
+        for commit in 0..6_u64 {
+            let deleted = RawVersion {
+                revision: group.tip.revision.next(),
+                time: group.time,
+                value: None,
+            };
+            let keys = (0..half).map(|row| [&[3][..], &row.to_be_bytes()].concat());
+            let writes: Layer = keys.map(|key| (key, deleted.clone())).collect();
+            let allocated = false;
+            group.add(Outcome { writes, allocated }, commit);
+            tips.push(group.tip);
+        }
+        group.end_batch();
+        // The first commit has a pair more, which tells the time of the group.
+        let lengths: Vec<_> = group.batches.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [BATCH_PAIRS + 2, BATCH_PAIRS + 1, BATCH_PAIRS + 1]);
+        let ends: Vec<_> = group.batches.iter().map(|batch| batch.last()).collect();
+        let applied = [1, 3, 5].map(|commit| super::super::index::applied(&tips[commit]));
+        assert_eq!(ends, applied.each_ref().map(Some));
+        group.end_batch();
+        assert_eq!(group.batches.len(), 3);
+    }
+}

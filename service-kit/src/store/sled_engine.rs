@@ -16,6 +16,10 @@ use super::error::panic_text;
 /// How long sled's background threads get to let go of the file after a close.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 
+/// sled counts a page by what it takes on the disk. In memory one that is being filled takes 2.5 to
+/// 3 times as much (measured over imports of 1 to 6 million observations).
+const MEMORY_A_BYTE: u64 = 3;
+
 /// Pairs written for each call that lets go of what sled replaced. A call lets go of up to 512
 /// pages, and a pair replaces one or two, so that what was left behind is caught up with.
 const PAIRS_A_CALL: usize = 128;
@@ -30,11 +34,11 @@ pub(super) struct SledEngine {
 }
 
 impl SledEngine {
-    /// Opens or creates the tree.
+    /// Opens or creates the tree, with a cache of so many bytes of memory.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         let config = sled::Config::new()
             .path(dir)
-            .cache_capacity(cache_bytes)
+            .cache_capacity(cache_bytes / MEMORY_A_BYTE)
             // Flushing is the committer's: two flushes at a time can hang each other.
             .flush_every_ms(None);
         let db = contain("open", || config.open())?;
