@@ -14,6 +14,8 @@ pub struct StoreOptions {
     /// up empty.
     pub create: bool,
     /// The most memory that the index may use as cache, in bytes. Default: 256 MiB.
+    ///
+    /// While much is written it takes some tens of MiB beside it, for what a batch replaces.
     pub cache_bytes: u64,
     /// How many transactions may wait for the committer; more wait with their callers.
     /// Default: 1,024.

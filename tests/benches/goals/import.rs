@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::{row::Row, store::ROWS};
 
-/// Most memory of the service in MiB: 256 of cache, as much again of what the engine keeps of it,
-/// and the rest for the window's chunks, in every form that they take.
+/// Most memory of the service in MiB: 256 of cache, and the rest for the window's chunks, in every
+/// form that they take, and for what the engine replaces in one batch.
 const MEMORY: f64 = 768.0;
 
 /// The rows; `raw` is the rate of batches into the engine alone.
