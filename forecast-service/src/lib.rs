@@ -45,6 +45,17 @@ pub const PROGRAM: Program = Program {
     keep: store::keep,
 };
 
+/// The methods that have nothing to answer without computing.
+pub const COMPUTING: &[&str] = &[
+    "ForecastSeries",
+    "ListForecastValues",
+    "ListPointVersions",
+    "ListPoints",
+    "SolvePublishedFigures",
+    "SummarizeGrowth",
+    "VerifyForecast",
+];
+
 /// Serves on `listener` until `shutdown` ends, then drains and closes the store.
 ///
 /// # Errors
@@ -67,6 +78,7 @@ pub async fn serve(
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,
+        computing: COMPUTING,
         descriptors: DESCRIPTORS,
         store: config.store(),
         data_dir: config.data_dir,

@@ -31,6 +31,15 @@ pub const PROGRAM: Program = Program {
     keep: store::keep,
 };
 
+/// The methods that have nothing to answer without computing.
+pub const COMPUTING: &[&str] = &[
+    "GetScorecard",
+    "ListEditionObservations",
+    "ListObservations",
+    "ListRankingResults",
+    "VerifyEdition",
+];
+
 /// Serves on a listener until `shutdown` ends.
 ///
 /// # Errors
@@ -47,6 +56,7 @@ pub async fn serve(
     let settings = Settings {
         service: PROGRAM.service,
         domain: error::DOMAIN,
+        computing: COMPUTING,
         descriptors: DESCRIPTORS,
         store: config.store(),
         data_dir: config.data_dir,

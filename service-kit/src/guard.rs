@@ -45,6 +45,10 @@ pub struct GuardLayer {
     pub max_message_bytes: usize,
     /// Where the calls compute.
     pub pool: Pool,
+    /// The service's own methods (`ListPoints`) that have nothing to answer without computing: where
+    /// there is no place for that, their calls are refused before they are read. What refusals cost
+    /// under overload is missing where answers are computed.
+    pub computing: &'static [&'static str],
     /// How far the service is with ending.
     pub phase: watch::Receiver<Phase>,
     /// How long a call may take, if there is a limit.
@@ -203,6 +207,7 @@ impl Server {
                 return Err(draining());
             }
             let deadline = deadline(request.headers(), self.settings.max_deadline)?;
+            self.find_place(request.uri().path())?;
             self.take_place()?;
             Ending::new(deadline, Phase::Over)
         } else {
@@ -214,6 +219,16 @@ impl Server {
             ending,
             has_place: own,
         })
+    }
+
+    /// Refuses a call that could only be refused later.
+    fn find_place(&self, path: &str) -> Result<(), Fault> {
+        let pool = &self.settings.pool;
+        let method = path.rsplit('/').next().unwrap_or_default();
+        if pool.has_place() || !self.settings.computing.contains(&method) {
+            return Ok(());
+        }
+        Err(pool.busy())
     }
 
     fn take_place(&self) -> Result<(), Fault> {

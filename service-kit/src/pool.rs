@@ -145,6 +145,11 @@ impl Pool {
             .unwrap_or_default()
     }
 
+    /// Whether a call could run or wait here now.
+    pub(crate) fn has_place(&self) -> bool {
+        self.0.admitted.available_permits() > 0
+    }
+
     /// Waits for the turn of a call. Dropping the future gives up the place in the queue.
     ///
     /// # Errors
@@ -172,7 +177,8 @@ impl Pool {
         turn(&self.0.jobs, None, true).await
     }
 
-    fn busy(&self) -> Fault {
+    /// What a call is told for which there is no place.
+    pub(crate) fn busy(&self) -> Fault {
         let (threads, queue) = (self.0.size, self.0.queue);
         Fault::new(
             Code::ResourceExhausted,

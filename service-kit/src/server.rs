@@ -60,6 +60,8 @@ pub struct Settings {
     pub service: &'static str,
     /// Error domain: `ranking.almanac`.
     pub domain: &'static str,
+    /// See [`GuardLayer::computing`].
+    pub computing: &'static [&'static str],
     /// Encoded descriptors of the service's own package.
     pub descriptors: &'static [u8],
     /// Where the store is.
@@ -169,6 +171,7 @@ fn transport(
         domain: settings.domain,
         max_message_bytes: limits.max_message_bytes,
         pool: pool.clone(),
+        computing: settings.computing,
         phase: phase.clone(),
         max_deadline: limits.max_deadline,
         max_calls: limits.max_calls,

@@ -67,6 +67,7 @@ fn layer(max_calls: usize) -> (GuardLayer, watch::Sender<Phase>) {
         domain: "kit.almanac",
         max_message_bytes: 1,
         pool: Pool::new(settings, Limits::default()).unwrap(),
+        computing: &["Compute"],
         phase,
         max_deadline: None,
         max_calls,
@@ -75,7 +76,12 @@ fn layer(max_calls: usize) -> (GuardLayer, watch::Sender<Phase>) {
 }
 
 fn request(timeout: Option<&str>) -> Request<Body> {
-    let mut request = Request::builder().uri("/almanac.kit.v1.KitService/Do");
+    request_to("Do", timeout)
+}
+
+fn request_to(method: &str, timeout: Option<&str>) -> Request<Body> {
+    let path = format!("/almanac.kit.v1.KitService/{method}");
+    let mut request = Request::builder().uri(path);
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);
     }
@@ -161,6 +167,24 @@ async fn one_call_too_many_is_refused_and_a_dropped_one_frees_its_place() {
     drop(first);
     let mut third = guarded.call(request(None));
     assert!(poll_once(&mut third).await.is_pending());
+}
+
+#[tokio::test]
+async fn without_a_place_to_compute_what_must_compute_is_not_even_read() {
+    let (layer, _tell) = layer(1);
+    let pool = layer.pool.clone();
+    let mut guarded = layer.layer(Inner(|| ready(Ok(Response::new(Body::empty())))));
+    let place = pool.call_slot().await.unwrap();
+    let refused = guarded.call(request_to("Compute", None)).await.unwrap();
+    let expected = (Code::ResourceExhausted, "COMPUTE_BUSY".to_owned());
+    assert_eq!(told(refused.headers()), expected);
+    let mut is_ok = async |method: &str| {
+        let response = guarded.call(request_to(method, None)).await.unwrap();
+        Status::from_header_map(response.headers()).is_none()
+    };
+    assert!(is_ok("Do").await);
+    drop(place);
+    assert!(is_ok("Compute").await);
 }
 
 #[tokio::test]

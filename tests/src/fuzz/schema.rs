@@ -103,3 +103,24 @@ impl Schema {
         self.fields(message).iter().find(|field| field.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use almanac_proto::{forecast, ranking};
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_compute_are_methods() {
+        let services = [
+            (ranking::DESCRIPTORS, ranking_service::COMPUTING),
+            (forecast::DESCRIPTORS, forecast_service::COMPUTING),
+        ];
+        for (descriptors, computing) in services {
+            let schema = Schema::read(descriptors).unwrap();
+            for method in computing {
+                assert!(schema.methods.contains_key(*method), "{method}");
+            }
+        }
+    }
+}
