@@ -9,7 +9,7 @@ use almanac_service_kit::{
     fault::{Fault, Violations},
     page::Page,
     resource::{
-        self, Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
+        self, Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify, uid,
     },
     store::{Read, Revision, Store, Table, Transaction, Versioned},
     write::{Intent, write},
@@ -42,7 +42,7 @@ impl Kind for Forecasts {
 
     fn scope(read: &impl Read, parents: &[String]) -> Result<u64, Fault> {
         match parents {
-            [market] => Ok(find::<Markets>(read, &[], market)?.value.uid),
+            [market] => uid::<Markets>(read, &[], market),
             _ => Err(Fault::internal(&"a forecast's name has one parent")),
         }
     }

@@ -4,7 +4,7 @@ use almanac_proto::ranking::v1 as pb;
 use almanac_service_kit::{
     fault::{Fault, Violations},
     merge_fields,
-    resource::{Draft, Head, Key, Kind, Resource, Stored, find},
+    resource::{Draft, Head, Key, Kind, Resource, Stored, uid},
     store::{Read, Table, Transaction},
     write::store_fault,
 };
@@ -102,7 +102,7 @@ fn refuse_if_any<V>(
 /// # Errors
 /// NOT_FOUND if it does not exist at the revision read.
 pub fn dataset_uid(read: &impl Read, dataset: &str) -> Result<u64, Fault> {
-    Ok(find::<Datasets>(read, &[], dataset)?.value.uid)
+    uid::<Datasets>(read, &[], dataset)
 }
 
 /// As [`dataset_uid`], for the parents of what is in a dataset.

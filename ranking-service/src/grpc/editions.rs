@@ -29,7 +29,7 @@ use almanac_service_kit::{
     plain::control::{Control, Stopped, attended},
     resource::{
         Head, Key, Kind, Listing, Stored, check_etag, find, full_name, head, identify,
-        list as list_kind,
+        list as list_kind, uid,
     },
     store::{Read, Snapshot, Store, Table, Transaction, Versioned},
     write::{Intent, store_fault, write, write_then},
@@ -59,7 +59,7 @@ impl Kind for Editions {
             [dataset, index] => (index, [dataset.clone()]),
             _ => return Err(Fault::internal(&"an edition's name has two parents")),
         };
-        Ok(find::<Indices>(read, &dataset, index)?.value.uid)
+        uid::<Indices>(read, &dataset, index)
     }
 
     fn field<'a>(stored: &'a Stored<Edition>, path: &str) -> Option<&'a str> {

@@ -5,25 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory::Directory;
-use super::entry::{self, Head, Pair};
+use super::entry::Pair;
 use super::error::StoreError;
-use super::frame;
+use super::group::Group;
 use super::high::{High, HighWriter};
 use super::queue::{Job, Next, Queue};
-use super::scan::GroupLayer;
 use super::seal;
 use super::shared::{Health, Shared};
 use super::space::Space;
-use super::time::{Clock, CommitTime, Revision};
+use super::time::Clock;
 use super::tip::Tip;
-use super::transaction::{self, Outcome, Transaction};
+use super::transaction::Transaction;
 use super::writer::{LogWriter, NotAppended};
 
 /// Bytes of log after which a group is closed.
 const GROUP_BYTES: usize = 8 << 20;
-/// Pairs after which a batch for the index ends with the commit that they are of: sled keeps all
-/// that it replaces within a batch, some kilobytes a pair, until the batch is over.
-const BATCH_PAIRS: usize = 4096;
 /// The longest that a group waits for as many callers as the one before had.
 const GATHER_LIMIT: Duration = Duration::from_millis(1);
 /// How long an acknowledged commit may be without a synced high-water mark. The mark only tells a
@@ -48,67 +44,6 @@ pub(super) struct Committer {
     /// When the high-water mark was synced.
     pub(super) marked: Instant,
     pub(super) failed: Option<StoreError>,
-}
-
-/// Transactions that become durable together.
-struct Group {
-    time: CommitTime,
-    tip: Tip,
-    commits: u32,
-    frames: Vec<u8>,
-    /// What the index gets batch by batch, each whole commits and how far it is with them.
-    batches: Vec<Vec<Pair>>,
-    /// Of the batch after these.
-    pairs: Vec<Pair>,
-    layer: GroupLayer,
-    answers: Vec<(Box<dyn Job>, Revision, CommitTime)>,
-}
-
-impl Group {
-    fn new(after: Tip, now: CommitTime) -> Self {
-        Self {
-            time: now.max(after.time),
-            tip: after,
-            commits: 0,
-            frames: Vec::new(),
-            batches: Vec::new(),
-            pairs: Vec::new(),
-            layer: GroupLayer::default(),
-            answers: Vec::new(),
-        }
-    }
-
-    /// Takes over what a closure wrote.
-    fn add(&mut self, outcome: Outcome, next_uid: u64) {
-        let head = Head {
-            revision: self.tip.revision.next(),
-            time: self.time,
-            group: self.commits,
-        };
-        let mut next = Tip {
-            revision: head.revision,
-            time: head.time,
-            next_uid,
-            ..self.tip
-        };
-        let before = self.pairs.len();
-        let writes = || transaction::writes(&outcome.writes);
-        entry::pairs(&head, writes(), &mut next.set, &mut self.pairs);
-        next.pairs += (self.pairs.len() - before) as u64;
-        self.tip = frame::encode(&head, writes(), next, &self.tip.digest, &mut self.frames);
-        self.commits += 1;
-        if self.pairs.len() >= BATCH_PAIRS {
-            self.end_batch();
-        }
-        self.layer.absorb(outcome.writes);
-    }
-
-    fn end_batch(&mut self) {
-        if !self.pairs.is_empty() {
-            self.pairs.push(super::index::applied(&self.tip));
-            self.batches.push(std::mem::take(&mut self.pairs));
-        }
-    }
 }
 
 impl Committer {
@@ -235,6 +170,8 @@ impl Committer {
                 _ => Ok((revision, time)),
             });
         }
+        // While the callers are at their answers. A failure is in the health, and met by `look`.
+        drop(self.shared.engine(|engine| engine.let_go()));
     }
 
     /// The order is the promise: log, durably; then high-water mark, index, readers.
@@ -271,6 +208,7 @@ impl Committer {
         self.high.write(&high)?;
         for pairs in batches {
             self.shared.feed.record(&pairs);
+            self.shared.engine(|engine| engine.let_go())?;
             self.shared.engine(|engine| engine.apply(pairs))?;
         }
         self.shared.publish(high);
@@ -338,40 +276,5 @@ impl Committer {
             high.tip.revision,
             &high.tip.digest,
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::scan::Layer;
-    use crate::store::shared::RawVersion;
-
-    #[test]
-    fn a_group_goes_into_the_index_in_bounded_batches_of_whole_commits() {
-        let genesis = Tip::genesis(&[0; 16]);
-        let mut group = Group::new(genesis, CommitTime::from_nanoseconds(1));
-        let (mut tips, half) = (Vec::new(), BATCH_PAIRS as u64 / 2);
-        for commit in 0..6_u64 {
-            let deleted = RawVersion {
-                revision: group.tip.revision.next(),
-                time: group.time,
-                value: None,
-            };
-            let keys = (0..half).map(|row| [&[3][..], &row.to_be_bytes()].concat());
-            let writes: Layer = keys.map(|key| (key, deleted.clone())).collect();
-            let allocated = false;
-            group.add(Outcome { writes, allocated }, commit);
-            tips.push(group.tip);
-        }
-        group.end_batch();
-        // The first commit has a pair more, which tells the time of the group.
-        let lengths: Vec<_> = group.batches.iter().map(Vec::len).collect();
-        assert_eq!(lengths, [BATCH_PAIRS + 2, BATCH_PAIRS + 1, BATCH_PAIRS + 1]);
-        let ends: Vec<_> = group.batches.iter().map(|batch| batch.last()).collect();
-        let applied = [1, 3, 5].map(|commit| super::super::index::applied(&tips[commit]));
-        assert_eq!(ends, applied.each_ref().map(Some));
-        group.end_batch();
-        assert_eq!(group.batches.len(), 3);
     }
 }

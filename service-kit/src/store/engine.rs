@@ -28,6 +28,10 @@ pub(super) trait Engine: Send + Sync {
     /// [`Engine::apply`].
     fn fill(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
 
+    /// Frees what writes replaced, as far as no reader may still be at it. Called by who writes: one
+    /// that writes much and never calls this holds on to most of it.
+    fn let_go(&self) -> Result<(), EngineError>;
+
     /// Hands everything applied so far to the operating system.
     fn flush(&self) -> Result<(), EngineError>;
 

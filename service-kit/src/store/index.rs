@@ -278,6 +278,7 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
             pairs.push(applied(&frame.tip));
             bytes = 0;
             engine.apply(pairs).map_err(failed)?;
+            engine.let_go().map_err(failed)?;
         }
         Ok(())
     })?;
@@ -287,7 +288,8 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
         ));
     }
     batch.push(applied(&high.tip));
-    engine.apply(batch).map_err(failed)
+    engine.apply(batch).map_err(failed)?;
+    engine.let_go().map_err(failed)
 }
 
 /// Applies all commits to an empty engine. What a crash leaves of it does not say how far it is,
@@ -300,7 +302,8 @@ fn fill(engine: &dyn Engine, log: &Log<'_>, high: &High) -> Result<(), StoreErro
     log.walk(Revision::ZERO, end, &mut |frame| {
         let mut pairs = Vec::new();
         add_pairs(frame, &mut pairs)?;
-        engine.fill(pairs).map_err(failed)
+        engine.fill(pairs).map_err(failed)?;
+        engine.let_go().map_err(failed)
     })?;
     engine.apply(vec![applied(&high.tip)]).map_err(failed)?;
     // Whatever it has no room for is told now.

@@ -46,6 +46,7 @@ mod feed;
 mod frame;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
+mod group;
 mod handle;
 mod high;
 mod index;
@@ -90,7 +91,7 @@ pub use read::{Read, Versioned, View};
 pub use scan::Scan;
 pub use shared::Health;
 pub use snapshot::Snapshot;
-pub use table::{Record, RecordError, Table, decode_record};
+pub use table::{Led, Record, RecordError, Table, decode_record};
 pub use time::{Clock, CommitTime, Revision, system_clock};
 pub use transaction::Transaction;
 pub use verify::VerifyReport;

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::key::{AsKey, Key, Prefix};
 use super::scan::{GroupLayer, Layer, Scan};
 use super::shared::{RawError, RawVersion, Shared};
-use super::table::{Record, Table};
+use super::table::{Led, Record, Table};
 use super::time::{CommitTime, Revision};
 
 /// A value and the commit that wrote it.
@@ -97,6 +97,23 @@ pub trait Read {
         let newest = self.view().newest(table, &table.key_bytes(key))?;
         let stored = newest.filter(|version| version.value.is_some());
         Ok(stored.map(|version| version.revision))
+    }
+
+    /// The first field of the value under a key, without decoding the rest.
+    ///
+    /// # Errors
+    /// As [`Read::get`].
+    fn get_first<K: Key, V: Led, Q: AsKey<K> + ?Sized>(
+        &self,
+        table: &Table<K, V>,
+        key: &Q,
+    ) -> Result<Option<V::First>, StoreError> {
+        let key = table.key_bytes(key);
+        let newest = self.view().newest(table, &key)?;
+        let stored = newest.and_then(|version| version.value);
+        stored
+            .map(|value| table.decode_first(&key, value.version, &value.payload))
+            .transpose()
     }
 
     /// The records whose keys begin with `prefix`, in key order: `&()` for the whole table,

@@ -33,6 +33,15 @@ pub trait Record: Serialize + DeserializeOwned + Send + 'static {
     }
 }
 
+/// A record whose first field can be read without the rest of it.
+pub trait Led: Record {
+    /// The type of the field that is encoded first, in the version that is written.
+    type First: DeserializeOwned;
+
+    /// That field, of a value that an older release wrote.
+    fn into_first(self) -> Self::First;
+}
+
 /// Why stored bytes are not a value of the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
@@ -167,6 +176,24 @@ impl<K: Key, V: Record> Table<K, V> {
             },
             RecordError::Malformed(_) => self.corrupt(key, &error),
         })
+    }
+
+    /// As [`Table::decode_value`], of the first field only.
+    pub(super) fn decode_first(
+        &self,
+        key: &[u8],
+        version: u16,
+        payload: &[u8],
+    ) -> Result<V::First, StoreError>
+    where
+        V: Led,
+    {
+        if version == V::VERSION {
+            let first = postcard::take_from_bytes(payload).map(|(first, _)| first);
+            return first.map_err(|error| self.corrupt(key, &error));
+        }
+        let value = self.decode_value(key, version, payload)?;
+        Ok(value.into_first())
     }
 
     pub(super) fn corrupt(&self, key: &[u8], detail: &dyn fmt::Display) -> StoreError {

@@ -303,6 +303,31 @@ impl crate::store::Record for New {
     }
 }
 
+impl crate::store::Led for New {
+    type First = u64;
+    fn into_first(self) -> u64 {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn the_first_field_is_read_alone_in_every_version() {
+    const OLD: Table<(u8,), Old> = Table::new(7, "things");
+    const NEW: Table<(u8,), New> = Table::new(7, "things");
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let written = store.transact(|tx| {
+        tx.put(&OLD, &(1,), &Old(5))?;
+        tx.put(&NEW, &(2,), &New(600, true))?;
+        tx.put(&NEW, &(3,), &New(7, true))?;
+        tx.delete(&NEW, &(3,))
+    });
+    written.await.unwrap();
+    let snapshot = store.latest();
+    let first = |key| snapshot.get_first(&NEW, &(key,)).unwrap();
+    assert_eq!([1, 2, 3, 4].map(first), [Some(5), Some(600), None, None]);
+}
+
 #[tokio::test]
 async fn older_values_are_migrated_and_newer_ones_refused() {
     const OLD: Table<(u8,), Old> = Table::new(7, "things");
