@@ -207,22 +207,25 @@ impl Server {
                 return Err(draining());
             }
             let deadline = deadline(request.headers(), self.settings.max_deadline)?;
-            self.find_place(request.uri().path())?;
             self.take_place()?;
             Ending::new(deadline, Phase::Over)
         } else {
             // Health and reflection answer at any time, and keep no service from ending.
             Ending::new(None, Phase::Draining)
         };
-        Ok(Call {
+        let call = Call {
             server: Arc::clone(self),
             ending,
             has_place: own,
-        })
+        };
+        if own {
+            self.find_thread(request.uri().path())?;
+        }
+        Ok(call)
     }
 
-    /// Refuses a call that could only be refused later.
-    fn find_place(&self, path: &str) -> Result<(), Fault> {
+    /// Refuses a call that could only be refused later, when it asks for a thread to compute on.
+    fn find_thread(&self, path: &str) -> Result<(), Fault> {
         let pool = &self.settings.pool;
         let method = path.rsplit('/').next().unwrap_or_default();
         if pool.has_place() || !self.settings.computing.contains(&method) {

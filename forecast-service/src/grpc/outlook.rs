@@ -64,8 +64,8 @@ impl Outlook {
     }
 }
 
-/// Bytes of a number of a forecast: as it is summed, as it is kept, and as it is stored.
-const NUMBER_BYTES: usize = 56;
+/// Bytes of a number of a forecast: as it is summed and as it is kept. A chunk at a time is stored.
+const NUMBER_BYTES: usize = 32;
 /// Bytes of a series beside its numbers.
 const SERIES_BYTES: usize = 512;
 
