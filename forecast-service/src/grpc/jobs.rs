@@ -8,10 +8,10 @@ use almanac_service_kit::{
     fault::{Fault, check_digest},
     jobs::{Job, chunks},
     name::join,
-    plain::control::{Control as _, Stopped},
+    plain::control::Stopped,
     resource::{Kind as _, find},
     store::{Read, Store, Transaction},
-    write::{commit, transact},
+    write::commit,
 };
 use tonic::Code;
 
@@ -120,15 +120,10 @@ async fn publish(
         )?;
         save(&to, job, &at, uid, inputs, outlook)
     });
-    let fault = match published.await {
-        Err(_) if job.is_cancelled() => cancelled(),
-        // Told to stop without being cancelled: the service ends, and the next start resumes.
-        Err(_) if job.check().is_err() => return Ok(()),
-        Err(fault) if fault.retry_delay().is_none() => fault,
-        ended => return ended,
-    };
     let at = target.clone();
-    transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
+    let failed = move |tx: &mut Transaction<'_>, fault| failed(tx, &at, uid, fault);
+    job.conclude(store, published.await, cancelled(), failed)
+        .await
 }
 
 /// Ends a forecast that its caller gave up and that is still being created, whether a job is at it or

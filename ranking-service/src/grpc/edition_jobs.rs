@@ -11,7 +11,7 @@ use almanac_service_kit::{
     plain::control::{Control, Stopped},
     resource::{Kind as _, find},
     store::{Read, Snapshot, Store, Transaction},
-    write::{commit, store_fault, transact},
+    write::{commit, store_fault},
 };
 use tonic::Code;
 
@@ -126,15 +126,10 @@ async fn publish(
         let results = computed.results(job)?;
         save(&to, job, &at, uid, inputs, &computed, results)
     });
-    let fault = match published.await {
-        Err(_) if job.is_cancelled() => cancelled(),
-        // Told to stop without being cancelled: the service ends, and the next start resumes.
-        Err(_) if job.check().is_err() => return Ok(()),
-        Err(fault) if fault.retry_delay().is_none() => fault,
-        ended => return ended,
-    };
     let at = target.clone();
-    transact(store, move |tx| failed(tx, &at, uid, fault.clone())).await
+    let failed = move |tx: &mut Transaction<'_>, fault| failed(tx, &at, uid, fault);
+    job.conclude(store, published.await, cancelled(), failed)
+        .await
 }
 
 /// Ends an edition that its caller gave up and that is still being created, whether a job is at it

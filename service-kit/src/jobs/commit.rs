@@ -51,6 +51,29 @@ impl Job {
         self.runtime.block_on(write::commit(store, effect))
     }
 
+    /// Ends a job by what became of its work: one that was cancelled has failed with `cancelled`, one
+    /// that found no room may find it later, one that the end of the service stopped is resumed by
+    /// its next start, and whatever else went wrong is why it has failed. `failed` says in the store
+    /// that it has; while the disk is full that is waited for.
+    ///
+    /// # Errors
+    /// That there was no room, what `failed` answers, or a fault of the store.
+    pub async fn conclude(
+        &self,
+        store: &Store,
+        done: Result<(), Fault>,
+        cancelled: Fault,
+        failed: impl Fn(&mut Transaction<'_>, Fault) -> Result<(), Fault> + Send + Sync + 'static,
+    ) -> Result<(), Fault> {
+        let why = match done {
+            Err(_) if self.is_cancelled() => cancelled,
+            Err(_) if self.check().is_err() => return Ok(()),
+            Err(fault) if fault.retry_delay().is_none() => fault,
+            ended => return ended,
+        };
+        write::transact(store, move |tx| failed(tx, why.clone())).await
+    }
+
     /// Does `work`, and again for as long as it finds no room, on the disk or in memory, holding
     /// neither meanwhile. A job that is told to stop while it waits does it once more at once: that
     /// is when it says what became of it.
@@ -95,14 +118,19 @@ async fn room(store: &Store, fault: &Fault) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::{
+        sync::atomic::{AtomicU8, Ordering},
+        time::Duration,
+    };
+
+    use almanac_proto::common::v1::ErrorReason;
 
     use super::*;
     use crate::{
         jobs::Jobs,
         limits::Limits,
         pool::{Pool, PoolSettings},
-        store::StoreOptions,
+        store::{Read as _, StoreOptions, Table},
     };
 
     /// Runs a job that counts how often it is done and writes once, on a store that takes writes
@@ -162,6 +190,65 @@ mod tests {
         assert_eq!(times, 1);
         let (times, outcome) = ran(0, false).await;
         assert_eq!((times, outcome), (1, Ok(())));
+    }
+
+    /// What a job whose work is `done` writes of why it failed, after it was told to stop by `stop`.
+    async fn concluded(
+        done: Result<(), Fault>,
+        stop: fn(&Jobs),
+    ) -> (Result<(), Fault>, Option<String>) {
+        const WHY: Table<u64, String> = Table::new(7, "why");
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+        let jobs = Jobs::default();
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        let (stopped, has_stopped) = tokio::sync::oneshot::channel();
+        let to = store.clone();
+        jobs.start("a", |job| async move {
+            has_stopped.await.unwrap();
+            let failed = |tx: &mut Transaction<'_>, why: Fault| {
+                let why = why.reason().to_owned();
+                tx.put(&WHY, &1, &why)
+                    .map_err(|error| write::store_fault(&error))
+            };
+            let concluded = job.conclude(&to, done, given_up(), failed).await;
+            told.send(concluded).unwrap();
+        });
+        stop(&jobs);
+        stopped.send(()).unwrap();
+        let concluded = outcome.await.unwrap();
+        let why = store.latest().get(&WHY, &1).unwrap();
+        (concluded, why.map(|why| why.value))
+    }
+
+    fn given_up() -> Fault {
+        Fault::new(
+            tonic::Code::Cancelled,
+            ErrorReason::RequestRunning,
+            "given up",
+        )
+    }
+
+    #[tokio::test]
+    async fn a_job_ends_by_what_became_of_its_work() {
+        let going: fn(&Jobs) = |_| ();
+        let cancelled: fn(&Jobs) = |jobs| jobs.cancel("a");
+        let shut_down: fn(&Jobs) = Jobs::shut_down;
+        let wrong = || Fault::internal(&"wrong");
+        let busy = || wrong().retry_after(Duration::from_secs(1));
+        let why = |fault: Fault| Some(fault.reason().to_owned());
+        for (done, stop, expected) in [
+            (Ok(()), going, (Ok(()), None)),
+            (Ok(()), cancelled, (Ok(()), None)),
+            (Err(wrong()), going, (Ok(()), why(wrong()))),
+            (Err(wrong()), cancelled, (Ok(()), why(given_up()))),
+            (Err(busy()), cancelled, (Ok(()), why(given_up()))),
+            (Err(wrong()), shut_down, (Ok(()), None)),
+            (Err(busy()), going, (Err(busy()), None)),
+        ] {
+            let what = format!("{done:?}, {expected:?}");
+            assert_eq!(concluded(done, stop).await, expected, "{what}");
+        }
     }
 
     #[test]
