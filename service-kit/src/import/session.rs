@@ -13,7 +13,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, FuturesOrdered},
 };
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tonic::{Code, Status};
 
 use super::{
@@ -174,7 +174,12 @@ where
                 fault = self.place.interrupted(), if reading => {
                     self.ending = Some(Ending::Fault(fault));
                 }
-                frame = self.frames.next(), if reading && held < WINDOW => self.read(frame)?,
+                frame = self.frames.next(), if reading && held < WINDOW => {
+                    self.read(frame)?;
+                    // Frames are decoded where calls are answered: not one after the other, while
+                    // this one's deadline passes and others wait.
+                    yield_now().await;
+                }
             }
         }
     }

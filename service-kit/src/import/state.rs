@@ -119,6 +119,16 @@ impl Started {
         self.refused.store(true, Ordering::Relaxed);
     }
 
+    /// # Errors
+    /// FAILED_PRECONDITION (IMPORT_INCOMPLETE) if no further chunk may be written.
+    fn check(&self, sequence: i64) -> Result<(), Fault> {
+        if self.refused.load(Ordering::Relaxed) {
+            let text = "a chunk before this one was refused, or the stream is gone";
+            return Err(incomplete(text, sequence));
+        }
+        Ok(())
+    }
+
     pub(super) fn validate_only(&self) -> bool {
         self.validate_only
     }
@@ -229,15 +239,12 @@ pub(super) async fn commit<I: Import>(
 ) -> Result<ImportAck, Fault> {
     let tokens = store.clone();
     write(&store, started.intent(), move |tx| {
-        if started.refused.load(Ordering::Relaxed) {
-            let text = "a chunk before this one was refused, or the stream is gone";
-            return Err(incomplete(text, chunk.sequence));
-        }
+        let sequence = chunk.sequence;
+        started.check(sequence)?;
         let acknowledged = apply(tx, &tokens, &started, &*import, chunk);
-        if acknowledged.is_err() {
-            started.give_up();
-        }
-        acknowledged
+        let acknowledged = acknowledged.inspect_err(|_| started.give_up())?;
+        // The stream may have gone meanwhile.
+        started.check(sequence).map(|()| acknowledged)
     })
     .await
 }
