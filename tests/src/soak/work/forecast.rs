@@ -44,7 +44,12 @@ impl Long for Forecast {
             Call::new("ListPoints, few of many", search),
             Call::new("SummarizeGrowth of a forecast", outlook),
             Call::new("ListForecastValues, few of many", values),
-            Call::new("ImportPoints, a stream", import),
+            Call::new("ImportPoints, only tried", |client, ask| {
+                import(client, ask, true)
+            }),
+            Call::new("ImportPoints, written", |client, ask| {
+                import(client, ask, false)
+            }),
             Call::cancelled("CreateForecast, cancelled", create),
         ]
     }
@@ -177,11 +182,11 @@ fn search(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// A window of chunks that is only tried, so that every call finds the same.
-fn import(mut client: Client, ask: Ask) -> Pending {
+fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
     let start = ImportStart {
         parent: MARKET.to_owned(),
         import_id: format!("00000000-0000-4000-8000-{:012x}", ask.number),
-        validate_only: true,
+        validate_only,
         ..Default::default()
     };
     let chunks = (1..=WINDOW as i64).map(|sequence| {

@@ -45,7 +45,12 @@ impl Long for Ranking {
             Call::new("ListObservations, few of many", search),
             Call::new("ListRankingResults of an edition", published),
             Call::new("ListEditionObservations, few of many", cells),
-            Call::new("ImportObservations, a stream", import),
+            Call::new("ImportObservations, only tried", |client, ask| {
+                import(client, ask, true)
+            }),
+            Call::new("ImportObservations, written", |client, ask| {
+                import(client, ask, false)
+            }),
             Call::cancelled("CreateEdition, cancelled", create),
         ]
     }
@@ -173,11 +178,11 @@ fn search(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// A window of chunks that is only tried, so that every call finds the same.
-fn import(mut client: Client, ask: Ask) -> Pending {
+fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
     let start = ImportStart {
         parent: table::DATASET.to_owned(),
         import_id: format!("00000000-0000-4000-8000-{:012x}", ask.number),
-        validate_only: true,
+        validate_only,
         ..Default::default()
     };
     let chunks = (1..=WINDOW as i64).map(|sequence| {
