@@ -9,6 +9,7 @@ use super::entry::Pair;
 use super::error::StoreError;
 use super::group::Group;
 use super::high::{High, HighWriter};
+use super::index;
 use super::queue::{Job, Next, Queue};
 use super::seal;
 use super::shared::{Health, Shared};
@@ -18,8 +19,9 @@ use super::tip::Tip;
 use super::transaction::Transaction;
 use super::writer::{LogWriter, NotAppended};
 
-/// Bytes of log after which a group is closed.
-const GROUP_BYTES: usize = 8 << 20;
+/// Bytes of log after which a group is closed. What takes its place behind a large one waits for all
+/// of it, and what is given up before its own group began is never written.
+const GROUP_BYTES: usize = 128 << 10;
 /// The longest that a group waits for as many callers as the one before had.
 const GATHER_LIMIT: Duration = Duration::from_millis(1);
 /// How long an acknowledged commit may be without a synced high-water mark. The mark only tells a
@@ -148,19 +150,18 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, mut group: Group) {
-        group.end_batch();
+    fn commit(&mut self, group: Group) {
         let Group {
             tip,
             frames,
-            batches,
+            pairs,
             answers,
             ..
         } = group;
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
             None if frames.is_empty() => Ok(()),
-            None => self.make_durable(tip, frames, batches),
+            None => self.make_durable(tip, frames, pairs),
         };
         let durable = self.shared.published().tip.revision;
         for (job, revision, time) in answers {
@@ -170,8 +171,6 @@ impl Committer {
                 _ => Ok((revision, time)),
             });
         }
-        // While the callers are at their answers. A failure is in the health, and met by `look`.
-        drop(self.shared.engine(|engine| engine.let_go()));
     }
 
     /// The order is the promise: log, durably; then high-water mark, index, readers.
@@ -182,7 +181,7 @@ impl Committer {
         &mut self,
         tip: Tip,
         frames: Vec<u8>,
-        batches: Vec<Vec<Pair>>,
+        pairs: Vec<Pair>,
     ) -> Result<(), StoreError> {
         let bytes = frames.len() as u64;
         match self.log.append(frames, &self.shared.published().tip) {
@@ -196,21 +195,20 @@ impl Committer {
         self.space.took(bytes);
         self.unflushed += bytes;
         // From here on the commits are durable, whatever happens to their callers' answers.
-        self.make_visible(tip, batches)
+        self.make_visible(tip, pairs)
             .map_err(|error| self.fail(error.to_string()))
     }
 
-    fn make_visible(&mut self, tip: Tip, batches: Vec<Vec<Pair>>) -> Result<(), StoreError> {
+    fn make_visible(&mut self, tip: Tip, mut pairs: Vec<Pair>) -> Result<(), StoreError> {
         let high = High {
             tip,
             position: self.log.position(),
         };
         self.high.write(&high)?;
-        for pairs in batches {
-            self.shared.feed.record(&pairs);
-            self.shared.engine(|engine| engine.let_go())?;
-            self.shared.engine(|engine| engine.apply(pairs))?;
-        }
+        self.shared.feed.record(&pairs);
+        // Last, so that an index that says how far it is has all before.
+        pairs.push(index::applied(&tip));
+        self.shared.engine(|engine| engine.insert(pairs))?;
         self.shared.publish(high);
         Ok(())
     }

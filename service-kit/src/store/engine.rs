@@ -21,16 +21,8 @@ pub(super) trait Engine: Send + Sync {
     /// Visits the pairs from `from` (included) to `to` (excluded), in order.
     fn visit(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError>;
 
-    /// Inserts all pairs or, if the process dies, none.
-    fn apply(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
-
-    /// Inserts all pairs or, if the process dies, any of them: takes less time and room than
-    /// [`Engine::apply`].
-    fn fill(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
-
-    /// Frees what writes replaced, as far as no reader may still be at it. Called by who writes: one
-    /// that writes much and never calls this holds on to most of it.
-    fn let_go(&self) -> Result<(), EngineError>;
+    /// Inserts the pairs in this order. If the process dies, only those up to some place are there.
+    fn insert(&self, pairs: Vec<Pair>) -> Result<(), EngineError>;
 
     /// Hands everything applied so far to the operating system.
     fn flush(&self) -> Result<(), EngineError>;

@@ -38,7 +38,16 @@ fn applied_tip(engine: &dyn Engine) -> Option<Tip> {
 /// An index that is open and known to be right as far as it goes.
 pub(super) struct Index {
     engine: Box<dyn Engine>,
+    extent: Extent,
+}
+
+/// How far an index goes.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    /// The last commit that it has whole.
     tip: Tip,
+    /// The newest commit that it has pairs of, where the process died while they went in.
+    begun: Option<Revision>,
 }
 
 impl Index {
@@ -72,8 +81,10 @@ impl Index {
             }
         };
         match check(&*engine, &log_end.tip, trust) {
-            Ok(tip) if tip.revision > log_end.tip.revision => Err(lost(tip.revision, log_end)),
-            Ok(tip) => Ok(Some(Self { engine, tip })),
+            Ok(extent) => match extent.begun.unwrap_or(extent.tip.revision) {
+                newest if newest > log_end.tip.revision => Err(lost(newest, log_end)),
+                _ => Ok(Some(Self { engine, extent })),
+            },
             Err(reason) => {
                 rebuilding(&reason);
                 close(engine);
@@ -95,8 +106,8 @@ impl Index {
         high: &High,
         (disk, cache_bytes): (&dyn Disk, u64),
     ) -> Result<Box<dyn Engine>, StoreError> {
-        if let Some(Self { engine, tip }) = adopted {
-            match replay(&*engine, log, &tip, high) {
+        if let Some(Self { engine, extent }) = adopted {
+            match replay(&*engine, log, extent, high) {
                 Ok(()) => return Ok(engine),
                 Err(StoreError::Engine(reason)) => rebuild(reason, directory, disk)?,
                 Err(error) => return Err(error),
@@ -136,19 +147,14 @@ fn close(engine: Box<dyn Engine>) {
 }
 
 /// How far an open index is, having checked what is not trusted; or why it is worthless.
-fn check(engine: &dyn Engine, log_end: &Tip, trust: Trust) -> Result<Tip, String> {
+fn check(engine: &dyn Engine, log_end: &Tip, trust: Trust) -> Result<Extent, String> {
     let tip = applied_tip(engine).ok_or("it does not say how far it is")?;
-    if trust == Trust::Sealed && tip == *log_end {
-        return Ok(tip);
-    }
-    let (pairs, set) = survey(engine, tip.revision, Beyond::Refused)?;
-    if (pairs, set) == (tip.pairs, tip.set) {
-        return Ok(tip);
-    }
-    Err(format!(
-        "it holds {pairs} pairs instead of {}, or others",
-        tip.pairs
-    ))
+    let begun = if trust == Trust::Sealed && tip == *log_end {
+        None
+    } else {
+        Survey::of(engine, &tip)?.beyond
+    };
+    Ok(Extent { tip, begun })
 }
 
 /// How much an index is believed before it has been read.
@@ -210,59 +216,84 @@ fn lost(revision: Revision, log_end: &High) -> StoreError {
     )
 }
 
-/// What a survey makes of pairs of later commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beyond {
-    /// They are being written just now.
-    Ignored,
-    /// There can be none.
-    Refused,
+/// What a reading of all pairs of an index found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Pairs of the commits that were asked about.
+    pub(super) pairs: u64,
+    set: SetHash,
+    /// The newest commit after them that there are pairs of.
+    pub(super) beyond: Option<Revision>,
 }
 
-/// Counts and hashes all pairs of commits up to a revision, checking each.
-///
-/// # Errors
-/// In words, the first pair that is damaged, or the failure of the engine.
-pub(super) fn survey(
+impl Survey {
+    /// Checks each pair, and that those of the commits up to `tip` are all that there were.
+    ///
+    /// # Errors
+    /// In words, the first pair that is damaged, what is missing, or the failure of the engine.
+    pub(super) fn of(engine: &dyn Engine, tip: &Tip) -> Result<Self, String> {
+        let (mut found, mut broken) = (Self::default(), None);
+        let mut visit = |key: &[u8], value: &[u8]| {
+            let taken = found.take(key, value, tip.revision);
+            broken = taken.err();
+            match broken {
+                None => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break(()),
+            }
+        };
+        engine
+            .visit(&[], &END, &mut visit)
+            .map_err(|error| error.0)?;
+        match broken {
+            Some(broken) => Err(broken),
+            None if (found.pairs, found.set) == (tip.pairs, tip.set) => Ok(found),
+            None => Err(format!(
+                "it holds {} pairs instead of {}, or others",
+                found.pairs, tip.pairs
+            )),
+        }
+    }
+
+    fn take(&mut self, key: &[u8], value: &[u8], to: Revision) -> Result<(), String> {
+        if key == APPLIED {
+            return Ok(());
+        }
+        let (_, hash) = entry::unseal(key, value)
+            .map_err(|detail| format!("key {}: {detail}", super::table::hex(key)))?;
+        match entry::split_version_key(key) {
+            Some((_, revision)) if revision > to => self.beyond = self.beyond.max(Some(revision)),
+            _ => {
+                self.pairs += 1;
+                self.set.add(&hash);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Brings the index to the end of the log: the commits after those that it has.
+fn replay(
     engine: &dyn Engine,
-    to: Revision,
-    beyond: Beyond,
-) -> Result<(u64, SetHash), String> {
-    let (mut pairs, mut set, mut broken) = (0, SetHash::default(), None);
-    engine
-        .visit(&[], &END, &mut |key, value| {
-            if key == APPLIED {
-                return ControlFlow::Continue(());
-            }
-            let later = entry::split_version_key(key).is_some_and(|(_, revision)| revision > to);
-            if later && beyond == Beyond::Ignored {
-                return ControlFlow::Continue(());
-            }
-            match entry::unseal(key, value) {
-                Ok(_) if later => {
-                    broken = Some(format!("a pair is from after revision {to}"));
-                    ControlFlow::Break(())
-                }
-                Ok((_, hash)) => {
-                    pairs += 1;
-                    set.add(&hash);
-                    ControlFlow::Continue(())
-                }
-                Err(detail) => {
-                    broken = Some(format!("key {}: {detail}", super::table::hex(key)));
-                    ControlFlow::Break(())
-                }
-            }
-        })
-        .map_err(|error| error.0)?;
-    broken.map_or(Ok((pairs, set)), Err)
-}
-
-/// Applies the commits after `from`, after making sure that `from` is in the log.
-fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result<(), StoreError> {
-    if *from == high.tip {
+    log: &Log<'_>,
+    extent: Extent,
+    high: &High,
+) -> Result<(), StoreError> {
+    if extent.tip != high.tip {
+        add(engine, log, &extent.tip, high)?;
+    }
+    if extent.begun.is_none() {
         return Ok(());
     }
+    // What was there of commits that were begun has to be what the log has of them.
+    match Survey::of(engine, &high.tip) {
+        Ok(whole) if whole.beyond.is_none() => Ok(()),
+        Ok(_) => Err(StoreError::Engine("it is beyond the log".to_owned())),
+        Err(reason) => Err(StoreError::Engine(reason)),
+    }
+}
+
+/// Inserts the commits after `from`, after making sure that `from` is in the log.
+fn add(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result<(), StoreError> {
     let mut met = from.revision == Revision::ZERO;
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -277,8 +308,7 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
             let mut pairs = std::mem::take(&mut batch);
             pairs.push(applied(&frame.tip));
             bytes = 0;
-            engine.apply(pairs).map_err(failed)?;
-            engine.let_go().map_err(failed)?;
+            engine.insert(pairs).map_err(failed)?;
         }
         Ok(())
     })?;
@@ -288,11 +318,10 @@ fn replay(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result
         ));
     }
     batch.push(applied(&high.tip));
-    engine.apply(batch).map_err(failed)?;
-    engine.let_go().map_err(failed)
+    engine.insert(batch).map_err(failed)
 }
 
-/// Applies all commits to an empty engine. What a crash leaves of it does not say how far it is,
+/// Inserts all commits into an empty engine. What a crash leaves of it does not say how far it is,
 /// and is rebuilt.
 fn fill(engine: &dyn Engine, log: &Log<'_>, high: &High) -> Result<(), StoreError> {
     if high.tip.revision == Revision::ZERO {
@@ -302,10 +331,9 @@ fn fill(engine: &dyn Engine, log: &Log<'_>, high: &High) -> Result<(), StoreErro
     log.walk(Revision::ZERO, end, &mut |frame| {
         let mut pairs = Vec::new();
         add_pairs(frame, &mut pairs)?;
-        engine.fill(pairs).map_err(failed)?;
-        engine.let_go().map_err(failed)
+        engine.insert(pairs).map_err(failed)
     })?;
-    engine.apply(vec![applied(&high.tip)]).map_err(failed)?;
+    engine.insert(vec![applied(&high.tip)]).map_err(failed)?;
     // Whatever it has no room for is told now.
     engine.flush().map_err(failed)
 }

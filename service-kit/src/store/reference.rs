@@ -1,6 +1,5 @@
 //! The engine alone, without log, versions or checksums: what the goals bench measures the store
-//! against. It frees what it replaced as the store has it do, without which batches take twice the
-//! time. Only with the feature `bench`, which no service turns on.
+//! against. Only with the feature `bench`, which no service turns on.
 
 use std::fs::File;
 use std::path::Path;
@@ -84,9 +83,8 @@ impl RawEngine {
     /// What sled says.
     pub fn write_batch(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
         self.engine
-            .apply(pairs)
+            .apply_batch(pairs)
             .and_then(|()| self.engine.flush())
-            .and_then(|()| self.engine.let_go())
             .map_err(failed)
     }
 
@@ -131,14 +129,12 @@ fn commit_groups(engine: &SledEngine, file: Option<&File>, waiting: &mpsc::Recei
             pairs.push(next.pair);
             callers.push(next.done);
         }
-        let result = engine.apply(pairs).and_then(|()| engine.flush());
+        let result = engine.apply_batch(pairs).and_then(|()| engine.flush());
         let result = result.and_then(|()| sync());
         for caller in callers {
             // A caller that has gone wants no answer.
             drop(caller.send(result.clone()));
         }
-        // Where this fails, so does the next group.
-        drop(engine.let_go());
     }
 }
 

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, EngineError, Visit};
@@ -21,8 +20,9 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// 3 times as much (measured over imports of 1 to 6 million observations).
 const MEMORY_A_BYTE: u64 = 3;
 
-/// Pairs written for each call that lets go of what sled replaced. A call lets go of up to 512
-/// pages, and a pair replaces one or two, so that what was left behind is caught up with.
+/// Pairs of a batch for each call of the collector that frees what they replaced. A call frees up to
+/// 512 pages, and a pair replaces one or two.
+#[cfg(feature = "bench")]
 const PAIRS_A_CALL: usize = 128;
 
 /// One sled tree in a directory of its own.
@@ -32,8 +32,6 @@ pub(super) struct SledEngine {
     /// Gone once it is closed.
     db: Option<sled::Db>,
     dir: PathBuf,
-    /// Pairs written for which sled has not let go of what they replaced. One thread writes.
-    replaced: AtomicUsize,
 }
 
 impl SledEngine {
@@ -49,7 +47,6 @@ impl SledEngine {
             config,
             db: Some(db),
             dir: dir.to_owned(),
-            replaced: AtomicUsize::new(0),
         })
     }
 
@@ -57,6 +54,24 @@ impl SledEngine {
         self.db
             .as_ref()
             .ok_or_else(|| sled::Error::Unsupported("the engine is closed".to_owned()))
+    }
+
+    /// Inserts pairs as one batch of sled's, all or none: how sled is used elsewhere. sled frees what
+    /// writes replaced once in 128 calls of a thread. A batch is one call, whatever its size, so that
+    /// more would be left behind than is ever freed, and large ones took twice the time.
+    #[cfg(feature = "bench")]
+    pub(super) fn apply_batch(&self, pairs: Vec<Pair>) -> Result<(), EngineError> {
+        contain("write", || {
+            let (count, mut batch) = (pairs.len(), sled::Batch::default());
+            for (key, value) in pairs {
+                batch.insert(key, value);
+            }
+            self.db()?.apply_batch(batch)?;
+            for _ in 0..count / PAIRS_A_CALL {
+                sled::pin().flush();
+            }
+            Ok(())
+        })
     }
 
     /// sled lets go of its file lock when its last background task is done.
@@ -96,41 +111,13 @@ impl Engine for SledEngine {
         })
     }
 
-    fn apply(&self, pairs: Vec<Pair>) -> Result<(), EngineError> {
+    // Not as a batch of sled's: that goes in in no order, keeps every reader out meanwhile, holds on
+    // to every page that it replaces, takes no segment for free, and takes twice the time.
+    fn insert(&self, pairs: Vec<Pair>) -> Result<(), EngineError> {
         contain("write", || {
-            self.replaced.fetch_add(pairs.len(), Ordering::Relaxed);
-            let mut batch = sled::Batch::default();
-            for (key, value) in pairs {
-                batch.insert(key, value);
-            }
-            self.db()?.apply_batch(batch)
-        })
-    }
-
-    // Within a batch sled takes no segment for free: a large index came out twice as large.
-    fn fill(&self, pairs: Vec<Pair>) -> Result<(), EngineError> {
-        contain("write", || {
-            self.replaced.fetch_add(pairs.len(), Ordering::Relaxed);
             let db = self.db()?;
             for (key, value) in pairs {
                 db.insert(key, value)?;
-            }
-            Ok(())
-        })
-    }
-
-    // Fewer pairs than are worth a call are left to the next.
-    //
-    // sled copies a page with every write to it and leaves the old one to a collector that looks,
-    // by itself, once in 128 calls of a thread. A batch is one call, whatever its size: by itself
-    // more is left behind than is ever freed, 2.6 KB for each observation of an import.
-    fn let_go(&self) -> Result<(), EngineError> {
-        contain("collection", || {
-            let calls = self.replaced.load(Ordering::Relaxed) / PAIRS_A_CALL;
-            self.replaced
-                .fetch_sub(calls * PAIRS_A_CALL, Ordering::Relaxed);
-            for _ in 0..calls {
-                sled::pin().flush();
             }
             Ok(())
         })

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use proptest::test_runner::{Config, TestRunner};
@@ -10,6 +11,9 @@ use super::support::{
     CITIES, Content, check, content, copied, copy, crashed, fill, filled, flip, open, rewrite,
     segment,
 };
+use crate::store::engine::Engine as _;
+use crate::store::entry::{self, Pair};
+use crate::store::sled_engine::SledEngine;
 use crate::store::{Read, Revision, Store, StoreError, StoreOptions};
 
 /// Opens, reads everything and closes.
@@ -274,6 +278,75 @@ async fn a_log_older_than_its_index_is_found() {
     }
 }
 
+/// An index that holds three commits of six, and pairs of the later ones in the order in which they go
+/// in.
+async fn half_written() -> (tempfile::TempDir, Vec<Pair>) {
+    let dir = crashed(3, 6).await;
+    let whole = copied(dir.path());
+    assert_eq!(answers(whole.path()).unwrap().1, filled(6));
+    let engine = Box::new(SledEngine::open(&whole.path().join("index"), 1 << 20).unwrap());
+    let mut later: Vec<(Revision, Pair)> = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        match entry::split_version_key(key) {
+            Some((_, revision)) if (4..=6).contains(&revision.get()) => {
+                later.push((revision, (key.to_vec(), value.to_vec())));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    };
+    engine.visit(&[], &[0xFF], &mut visit).unwrap();
+    engine.close().unwrap();
+    later.sort();
+    (dir, later.into_iter().map(|(_, pair)| pair).collect())
+}
+
+/// Opens a copy whose index has these pairs too. Says what it holds, and whether the index was kept.
+fn with_pairs(dir: &Path, pairs: &[Pair]) -> (Result<Content, StoreError>, bool) {
+    let copy = copied(dir);
+    let index = copy.path().join("index");
+    let engine = Box::new(SledEngine::open(&index, 1 << 20).unwrap());
+    engine.insert(pairs.to_vec()).unwrap();
+    engine.close().unwrap();
+    // Goes with the index if that is made anew.
+    fs::write(index.join("kept"), "").unwrap();
+    let found = answers(copy.path()).map(|(_, content)| content);
+    (found, index.join("kept").exists())
+}
+
+#[tokio::test]
+async fn an_index_that_was_being_written_is_completed() {
+    let (dir, later) = half_written().await;
+    assert!(later.len() > 6, "{}", later.len());
+    for count in 0..=later.len() {
+        let (found, kept) = with_pairs(dir.path(), &later[..count]);
+        assert_eq!(found.unwrap(), filled(6), "{count}");
+        assert!(kept, "{count}");
+    }
+    // In any order, as a disk that lost power may have them.
+    let (found, kept) = with_pairs(dir.path(), &later[2..]);
+    assert_eq!((found.unwrap(), kept), (filled(6), true));
+}
+
+#[tokio::test]
+async fn pairs_of_commits_that_the_log_has_not_are_never_read() {
+    let (dir, _) = half_written().await;
+    let pair = |revision| {
+        let key = CITIES.key_bytes(&(9, "nowhere"));
+        let key = entry::version_key(&key, Revision::new(revision));
+        let mut value = vec![0; 9];
+        entry::seal(&key, &mut value);
+        (key, value)
+    };
+    // Of a commit that the log has otherwise: the index is worth nothing.
+    let (found, kept) = with_pairs(dir.path(), &[pair(5)]);
+    assert_eq!((found.unwrap(), kept), (filled(6), false));
+    // Of one that the log has no more: that was lost.
+    let (found, _) = with_pairs(dir.path(), &[pair(7)]);
+    let error = found.unwrap_err().to_string();
+    assert!(error.contains("6, but 7 had been committed"), "{error}");
+}
+
 #[tokio::test]
 async fn a_damaged_end_that_the_index_knows_of_is_left_as_it_is() {
     let dir = crashed(3, 5).await;
@@ -356,11 +429,11 @@ async fn a_damaged_value_names_its_table_and_key() {
     let store = open(dir.path());
     fill(&store, 0..3).await;
     let key = CITIES.key_bytes(&(1, "c1"));
-    let key = crate::store::entry::version_key(&key, Revision::new(2));
+    let key = entry::version_key(&key, Revision::new(2));
     let broken = move |engine: &dyn crate::store::engine::Engine| {
         let mut value = engine.get(&key)?.unwrap();
         value[12] ^= 1;
-        engine.apply(vec![(key, value)])
+        engine.insert(vec![(key, value)])
     };
     store.shared.engine(broken).unwrap();
     let expected = r#"corrupt value in table cities, key (1, "c1"): the checksum does not match"#;

@@ -164,7 +164,7 @@ async fn an_engine_that_fails_after_the_log_loses_nothing() {
 fn panics_of_the_engine_become_errors() {
     let dir = tempfile::tempdir().unwrap();
     let engine = SledEngine::open(dir.path(), 1 << 20).unwrap();
-    engine.apply(vec![(vec![1], vec![2])]).unwrap();
+    engine.insert(vec![(vec![1], vec![2])]).unwrap();
     let panicked = engine.visit(&[0], &[9], &mut |_, _| panic!("deep inside"));
     assert_eq!(
         panicked,
