@@ -45,7 +45,8 @@ pub const PROGRAM: Program = Program {
     keep: store::keep,
 };
 
-/// The methods that have nothing to answer without computing.
+/// The methods that answer little without computing: only that what they are asked about is wrong, or
+/// not there.
 pub const COMPUTING: &[&str] = &[
     "ForecastSeries",
     "ListForecastValues",

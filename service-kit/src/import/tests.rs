@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -33,6 +33,10 @@ const ID: &str = "9d7c2f0e-6b1a-4a54-8f0e-0c5d2b7a1e11";
 
 /// A row that is checked for as long as anybody waits.
 const ENDLESS: i64 = i64::MAX;
+
+/// A row whose chunk waits twice while it is written, of one test.
+const MEANWHILE: i64 = i64::MAX - 1;
+static WRITING: Barrier = Barrier::new(2);
 
 /// Imports numbers that are not negative.
 struct Numbers;
@@ -67,6 +71,10 @@ impl Import for Numbers {
     }
 
     fn write(&self, tx: &mut Transaction<'_>, rows: Vec<i64>) -> Result<Written, Fault> {
+        if rows.contains(&MEANWHILE) {
+            WRITING.wait();
+            WRITING.wait();
+        }
         let mut written = Written::default();
         for (row, number) in rows.into_iter().enumerate() {
             if number < 0 {
@@ -340,6 +348,21 @@ async fn dropped_answers_leave_whole_chunks_only() {
             "{number}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_whose_stream_goes_while_it_is_written_is_not_there() {
+    let rig = Rig::new();
+    let frames = stream::iter([start(ID), chunk(1, &[MEANWHILE])]).chain(stream::pending());
+    let answers = tokio::spawn(rig.serve(frames).collect::<Vec<_>>());
+    let wait = || tokio::task::spawn_blocking(|| WRITING.wait());
+    wait().await.unwrap();
+    answers.abort();
+    assert!(answers.await.unwrap_err().is_cancelled());
+    wait().await.unwrap();
+    // Comes after it.
+    let ended = rig.store.transact(|tx| tx.get(&NUMBERS, &MEANWHILE));
+    assert_eq!(ended.await.unwrap().value, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

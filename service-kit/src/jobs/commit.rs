@@ -244,6 +244,7 @@ mod tests {
             (Err(wrong()), cancelled, (Ok(()), why(given_up()))),
             (Err(busy()), cancelled, (Ok(()), why(given_up()))),
             (Err(wrong()), shut_down, (Ok(()), None)),
+            (Err(busy()), shut_down, (Ok(()), None)),
             (Err(busy()), going, (Err(busy()), None)),
         ] {
             let what = format!("{done:?}, {expected:?}");

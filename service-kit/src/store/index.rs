@@ -1,5 +1,6 @@
 //! Bringing the index in line with the log.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::directory::Directory;
@@ -15,8 +16,11 @@ use super::sled_engine::SledEngine;
 use super::time::Revision;
 use super::tip::{TIP_BYTES, Tip};
 
-/// Bytes of log that are applied at once when commits are replayed.
+/// Bytes of log between two marks of how far the index is, when commits are replayed.
 const REPLAY_BYTES: usize = 1 << 20;
+/// Most pairs of commits beyond the mark of an index that is not made anew: more than the largest
+/// commit has.
+const MOST_BEGUN: usize = 1 << 22;
 const APPLIED: [u8; 2] = [0, b'a'];
 /// Behind every key of the index.
 const END: [u8; 1] = [0xFF];
@@ -42,12 +46,40 @@ pub(super) struct Index {
 }
 
 /// How far an index goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Extent {
     /// The last commit that it has whole.
     tip: Tip,
-    /// The newest commit that it has pairs of, where the process died while they went in.
-    begun: Option<Revision>,
+    /// What it has of the commits after, which went in when the process died.
+    begun: Begun,
+}
+
+/// Pairs of commits after those that an index has whole.
+#[derive(Debug, Default)]
+struct Begun {
+    hashes: HashSet<[u8; 32]>,
+    newest: Revision,
+}
+
+impl Begun {
+    fn note(&mut self, revision: Revision, hash: &blake3::Hash) {
+        self.newest = self.newest.max(revision);
+        if self.hashes.len() <= MOST_BEGUN {
+            self.hashes.insert(*hash.as_bytes());
+        }
+    }
+
+    /// Strikes off those that are among `pairs`.
+    fn strike(&mut self, pairs: &[Pair]) {
+        if self.hashes.is_empty() {
+            return;
+        }
+        for (key, value) in pairs {
+            if let Ok((_, hash)) = entry::unseal(key, value) {
+                self.hashes.remove(hash.as_bytes());
+            }
+        }
+    }
 }
 
 impl Index {
@@ -80,11 +112,8 @@ impl Index {
                 return Ok(None);
             }
         };
-        match check(&*engine, &log_end.tip, trust) {
-            Ok(extent) => match extent.begun.unwrap_or(extent.tip.revision) {
-                newest if newest > log_end.tip.revision => Err(lost(newest, log_end)),
-                _ => Ok(Some(Self { engine, extent })),
-            },
+        match check(&*engine, log_end, trust)? {
+            Ok(extent) => Ok(Some(Self { engine, extent })),
             Err(reason) => {
                 rebuilding(&reason);
                 close(engine);
@@ -108,7 +137,8 @@ impl Index {
     ) -> Result<Box<dyn Engine>, StoreError> {
         if let Some(Self { engine, extent }) = adopted {
             match replay(&*engine, log, extent, high) {
-                Ok(()) => return Ok(engine),
+                Ok(true) => return Ok(engine),
+                Ok(false) => rebuilding("it has pairs that the log has not"),
                 Err(StoreError::Engine(reason)) => rebuild(reason, directory, disk)?,
                 Err(error) => return Err(error),
             }
@@ -147,14 +177,35 @@ fn close(engine: Box<dyn Engine>) {
 }
 
 /// How far an open index is, having checked what is not trusted; or why it is worthless.
-fn check(engine: &dyn Engine, log_end: &Tip, trust: Trust) -> Result<Extent, String> {
-    let tip = applied_tip(engine).ok_or("it does not say how far it is")?;
-    let begun = if trust == Trust::Sealed && tip == *log_end {
-        None
-    } else {
-        Survey::of(engine, &tip)?.beyond
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it knows of commits that the log has lost, whatever else is wrong
+/// with it.
+fn check(
+    engine: &dyn Engine,
+    log_end: &High,
+    trust: Trust,
+) -> Result<Result<Extent, String>, StoreError> {
+    let Some(tip) = applied_tip(engine) else {
+        return Ok(Err("it does not say how far it is".to_owned()));
     };
-    Ok(Extent { tip, begun })
+    let mut begun = Begun::default();
+    if trust != Trust::Sealed || tip != log_end.tip {
+        let survey = Survey::of(engine, tip.revision, &mut |revision, hash| {
+            begun.note(revision, hash);
+        });
+        let newest = begun.newest.max(tip.revision);
+        if newest > log_end.tip.revision {
+            return Err(lost(newest, log_end));
+        }
+        if let Err(reason) = survey.and_then(|survey| survey.fits(&tip)) {
+            return Ok(Err(reason));
+        }
+    }
+    if begun.hashes.len() > MOST_BEGUN {
+        return Ok(Err("it is far ahead of what it says".to_owned()));
+    }
+    Ok(Ok(Extent { tip, begun }))
 }
 
 /// How much an index is believed before it has been read.
@@ -216,84 +267,85 @@ fn lost(revision: Revision, log_end: &High) -> StoreError {
     )
 }
 
-/// What a reading of all pairs of an index found.
+/// What a reading of all pairs of an index found of the commits up to a revision.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// Pairs of the commits that were asked about.
     pub(super) pairs: u64,
     set: SetHash,
-    /// The newest commit after them that there are pairs of.
-    pub(super) beyond: Option<Revision>,
 }
 
 impl Survey {
-    /// Checks each pair, and that those of the commits up to `tip` are all that there were.
+    /// Checks each pair, and tells the revision and the hash of those of later commits.
     ///
     /// # Errors
-    /// In words, the first pair that is damaged, what is missing, or the failure of the engine.
-    pub(super) fn of(engine: &dyn Engine, tip: &Tip) -> Result<Self, String> {
+    /// In words, the first pair that is damaged, or the failure of the engine.
+    pub(super) fn of(
+        engine: &dyn Engine,
+        to: Revision,
+        later: &mut dyn FnMut(Revision, &blake3::Hash),
+    ) -> Result<Self, String> {
         let (mut found, mut broken) = (Self::default(), None);
         let mut visit = |key: &[u8], value: &[u8]| {
-            let taken = found.take(key, value, tip.revision);
-            broken = taken.err();
-            match broken {
-                None => ControlFlow::Continue(()),
-                Some(_) => ControlFlow::Break(()),
+            if key == APPLIED {
+                return ControlFlow::Continue(());
             }
+            let hash = match entry::unseal(key, value) {
+                Ok((_, hash)) => hash,
+                Err(detail) => {
+                    broken = Some(format!("key {}: {detail}", super::table::hex(key)));
+                    return ControlFlow::Break(());
+                }
+            };
+            match entry::split_version_key(key) {
+                Some((_, revision)) if revision > to => later(revision, &hash),
+                _ => {
+                    found.pairs += 1;
+                    found.set.add(&hash);
+                }
+            }
+            ControlFlow::Continue(())
         };
-        engine
-            .visit(&[], &END, &mut visit)
-            .map_err(|error| error.0)?;
-        match broken {
-            Some(broken) => Err(broken),
-            None if (found.pairs, found.set) == (tip.pairs, tip.set) => Ok(found),
-            None => Err(format!(
-                "it holds {} pairs instead of {}, or others",
-                found.pairs, tip.pairs
-            )),
-        }
+        let visited = engine.visit(&[], &END, &mut visit);
+        visited.map_err(|error| error.0)?;
+        broken.map_or(Ok(found), Err)
     }
 
-    fn take(&mut self, key: &[u8], value: &[u8], to: Revision) -> Result<(), String> {
-        if key == APPLIED {
+    /// Makes sure that these are all pairs of the commits up to `tip`.
+    ///
+    /// # Errors
+    /// In words, that they are not.
+    pub(super) fn fits(&self, tip: &Tip) -> Result<(), String> {
+        if (self.pairs, self.set) == (tip.pairs, tip.set) {
             return Ok(());
         }
-        let (_, hash) = entry::unseal(key, value)
-            .map_err(|detail| format!("key {}: {detail}", super::table::hex(key)))?;
-        match entry::split_version_key(key) {
-            Some((_, revision)) if revision > to => self.beyond = self.beyond.max(Some(revision)),
-            _ => {
-                self.pairs += 1;
-                self.set.add(&hash);
-            }
-        }
-        Ok(())
+        let (held, due) = (self.pairs, tip.pairs);
+        Err(format!("it holds {held} pairs instead of {due}, or others"))
     }
 }
 
-/// Brings the index to the end of the log: the commits after those that it has.
+/// Brings the index to the end of the log: the commits after those that it has. Says whether what it
+/// had of them is what the log has.
 fn replay(
     engine: &dyn Engine,
     log: &Log<'_>,
     extent: Extent,
     high: &High,
-) -> Result<(), StoreError> {
-    if extent.tip != high.tip {
-        add(engine, log, &extent.tip, high)?;
+) -> Result<bool, StoreError> {
+    let Extent { tip, mut begun } = extent;
+    if tip != high.tip {
+        add(engine, log, &tip, high, &mut begun)?;
     }
-    if extent.begun.is_none() {
-        return Ok(());
-    }
-    // What was there of commits that were begun has to be what the log has of them.
-    match Survey::of(engine, &high.tip) {
-        Ok(whole) if whole.beyond.is_none() => Ok(()),
-        Ok(_) => Err(StoreError::Engine("it is beyond the log".to_owned())),
-        Err(reason) => Err(StoreError::Engine(reason)),
-    }
+    Ok(begun.hashes.is_empty())
 }
 
 /// Inserts the commits after `from`, after making sure that `from` is in the log.
-fn add(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result<(), StoreError> {
+fn add(
+    engine: &dyn Engine,
+    log: &Log<'_>,
+    from: &Tip,
+    high: &High,
+    begun: &mut Begun,
+) -> Result<(), StoreError> {
     let mut met = from.revision == Revision::ZERO;
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -302,7 +354,9 @@ fn add(engine: &dyn Engine, log: &Log<'_>, from: &Tip, high: &High) -> Result<()
             met |= frame.tip == *from;
             return Ok(());
         }
+        let before = batch.len();
         add_pairs(frame, &mut batch)?;
+        begun.strike(batch.get(before..).unwrap_or_default());
         bytes += frame.bytes.len();
         if bytes >= REPLAY_BYTES {
             let mut pairs = std::mem::take(&mut batch);

@@ -50,7 +50,9 @@ pub(super) fn verify(shared: &Arc<Shared>) -> Result<VerifyReport, StoreError> {
         Err(corrupt("the frame sums up its commits wrongly"))
     })?;
     // What is written meanwhile is beyond the tip.
-    let found = shared.engine(|engine| Ok(Survey::of(engine, &high.tip)))?;
+    let found =
+        shared.engine(|engine| Ok(Survey::of(engine, high.tip.revision, &mut |_, _| ())))?;
+    let found = found.and_then(|found| found.fits(&high.tip).map(|()| found));
     let found = found.map_err(|detail| StoreError::corrupt("index", detail))?;
     Ok(VerifyReport {
         revision: high.tip.revision,

@@ -30,6 +30,9 @@ async fn start(change: impl FnOnce(&mut Config)) -> (Running<Forecast>, TempDir)
     (Running::start_with(config).await.unwrap(), dir)
 }
 
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A question that takes far longer than a test waits, and one that takes no time.
 const LONG: usize = 149;
 const SHORT: usize = 2;
@@ -61,8 +64,14 @@ async fn until_refused(client: &Client) -> Refusal {
     }
 }
 
-/// Asks until nothing is in the way; anything but a thread that is taken is a failure.
+/// Asks until nothing is in the way; anything but a thread that is taken is a failure, and so is one
+/// that is never free.
 async fn until_answered(client: &Client) {
+    let asked = tokio::time::timeout(PATIENCE, ask_on(client));
+    asked.await.expect("the thread was never free");
+}
+
+async fn ask_on(client: &Client) {
     while let Err(status) = ask(client.clone(), SHORT).await {
         let reason = Refusal::from(&status).reason;
         assert!(

@@ -303,6 +303,13 @@ impl crate::store::Record for New {
     }
 }
 
+/// Only the first field of [`New`].
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Short(u64);
+impl crate::store::Record for Short {
+    const VERSION: u16 = 2;
+}
+
 impl crate::store::Led for New {
     type First = u64;
     fn into_first(self) -> u64 {
@@ -323,9 +330,15 @@ async fn the_first_field_is_read_alone_in_every_version() {
         tx.delete(&NEW, &(3,))
     });
     written.await.unwrap();
+    // The rest is not even looked at.
+    const SHORT: Table<(u8,), Short> = Table::new(7, "things");
+    let written = store.transact(|tx| tx.put(&SHORT, &(5,), &Short(700)));
+    written.await.unwrap();
     let snapshot = store.latest();
     let first = |key| snapshot.get_first(&NEW, &(key,)).unwrap();
-    assert_eq!([1, 2, 3, 4].map(first), [Some(5), Some(600), None, None]);
+    let expected = [Some(5), Some(600), None, None, Some(700)];
+    assert_eq!([1, 2, 3, 4, 5].map(first), expected);
+    assert!(snapshot.get(&NEW, &(5,)).is_err());
 }
 
 #[tokio::test]

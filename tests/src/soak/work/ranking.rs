@@ -177,7 +177,7 @@ fn search(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.list_observations(request).await })
 }
 
-/// A window of chunks that is only tried, so that every call finds the same.
+/// A window of chunks; what is only tried leaves all as it was.
 fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
     let start = ImportStart {
         parent: table::DATASET.to_owned(),
