@@ -13,7 +13,6 @@ use std::{
 };
 
 use almanac_proto::common::v1::ErrorReason;
-pub use commit::chunks;
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use almanac_proto::forecast::v1::ErrorReason;
 use almanac_service_kit::{
     fault::{Fault, check_digest},
-    jobs::{Job, chunks},
+    jobs::Job,
     name::join,
     plain::control::Stopped,
     resource::{Kind as _, find},
@@ -165,27 +165,10 @@ fn save(
         points: inputs.points() as u64,
     };
     let bytes = |history: &History| history.values.len() * 9 + 64;
-    for (first, chunk) in chunks(inputs.histories, bytes) {
-        job.commit(store, move |tx| {
-            chunk
-                .iter()
-                .zip(first..)
-                .try_for_each(|(history, position)| {
-                    tx.put(&HISTORIES, &(uid, number(position)), history)
-                        .or_fault()
-                })
-        })?;
-    }
-    for (first, chunk) in chunks(outlook.series, SeriesValues::bytes) {
-        job.commit(store, move |tx| {
-            chunk
-                .iter()
-                .zip(first..)
-                .try_for_each(|(values, position)| {
-                    tx.put(&VALUES, &(uid, number(position)), values).or_fault()
-                })
-        })?;
-    }
+    let histories = (0..).zip(inputs.histories);
+    job.keep(store, HISTORIES, uid, histories, bytes)?;
+    let series = (0..).zip(outlook.series);
+    job.keep(store, VALUES, uid, series, SeriesValues::bytes)?;
     let (at, fixed) = (target.clone(), inputs.fixed);
     job.commit(store, move |tx| {
         tx.put(&INPUTS, &uid, &fixed).or_fault()?;

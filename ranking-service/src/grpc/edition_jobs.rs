@@ -6,7 +6,7 @@ use std::sync::Arc;
 use almanac_proto::ranking::v1::ErrorReason;
 use almanac_service_kit::{
     fault::{Fault, check_digest},
-    jobs::{Job, chunks},
+    jobs::Job,
     name::join,
     plain::control::{Control, Stopped},
     resource::{Kind as _, find},
@@ -191,25 +191,11 @@ fn save(
         ranked: number(ranks.map_or(0, |ranks| ranks.flatten().count())),
         cells: cells.filter(|cell| cell.figure.is_some()).count() as u64,
     };
-    for (_, chunk) in chunks(inputs.leaves, |(_, cells)| cells.bytes()) {
-        job.commit(store, move |tx| {
-            chunk.iter().try_for_each(|(position, cells)| {
-                tx.put(&EDITION_CELLS, &(uid, number(*position)), cells)
-                    .map_err(|e| store_fault(&e))
-            })
-        })?;
-    }
-    for (first, chunk) in chunks(results, EditionResult::bytes) {
-        job.commit(store, move |tx| {
-            chunk
-                .iter()
-                .zip(first..)
-                .try_for_each(|(result, position)| {
-                    tx.put(&EDITION_RESULTS, &(uid, number(position)), result)
-                        .map_err(|e| store_fault(&e))
-                })
-        })?;
-    }
+    let leaves = inputs.leaves.into_iter();
+    let leaves = leaves.map(|(position, cells)| (number(position), cells));
+    job.keep(store, EDITION_CELLS, uid, leaves, |cells| cells.bytes())?;
+    let results = (0..).zip(results);
+    job.keep(store, EDITION_RESULTS, uid, results, EditionResult::bytes)?;
     let (at, fixed) = (target.clone(), inputs.fixed);
     job.commit(store, move |tx| {
         tx.put(&EDITION_INPUTS, &uid, &fixed)

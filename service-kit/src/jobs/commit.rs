@@ -7,7 +7,7 @@ use super::Job;
 use crate::{
     fault::Fault,
     plain::control::Control as _,
-    store::{Store, Transaction},
+    store::{Record, Store, Table, Transaction},
     write,
 };
 
@@ -17,16 +17,16 @@ use crate::{
 const CHUNK_BYTES: usize = 512 << 10;
 const CHUNK_ITEMS: usize = 512;
 
-/// Cuts items, one a record, into what one transaction writes, each with the position of its first.
-pub fn chunks<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(usize, Vec<T>)> {
-    let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
+/// Cuts items, one a record, into what one transaction writes.
+fn chunks<T>(items: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut chunks: Vec<Vec<T>> = Vec::new();
     let mut left = 0;
-    for (position, item) in items.into_iter().enumerate() {
+    for item in items {
         let size = bytes(&item);
         match chunks.last_mut() {
-            Some((_, chunk)) if left >= size && chunk.len() < CHUNK_ITEMS => chunk.push(item),
+            Some(chunk) if left >= size && chunk.len() < CHUNK_ITEMS => chunk.push(item),
             _ => {
-                chunks.push((position, vec![item]));
+                chunks.push(vec![item]);
                 left = CHUNK_BYTES;
             }
         }
@@ -49,6 +49,29 @@ impl Job {
     ) -> Result<(), Fault> {
         self.check()?;
         self.runtime.block_on(write::commit(store, effect))
+    }
+
+    /// Writes the rows of a result under its uid and their numbers. The commits are short, so that
+    /// others get their turn between them; `bytes` says about how much a row is.
+    ///
+    /// # Errors
+    /// As [`Job::commit`]; then some of the rows may be there.
+    pub fn keep<V: Record>(
+        &self,
+        store: &Store,
+        table: Table<(u64, u32), V>,
+        uid: u64,
+        rows: impl Iterator<Item = (u32, V)>,
+        bytes: impl Fn(&V) -> usize,
+    ) -> Result<(), Fault> {
+        for chunk in chunks(rows, |(_, row)| bytes(row)) {
+            self.commit(store, move |tx| {
+                let mut rows = chunk.iter();
+                rows.try_for_each(|(number, row)| tx.put(&table, &(uid, *number), row))
+                    .map_err(|error| write::store_fault(&error))
+            })?;
+        }
+        Ok(())
     }
 
     /// Ends a job by what became of its work: one that was cancelled has failed with `cancelled`, one
@@ -130,7 +153,7 @@ mod tests {
         jobs::Jobs,
         limits::Limits,
         pool::{Pool, PoolSettings},
-        store::{Read as _, StoreOptions, Table},
+        store::{Read as _, StoreOptions},
     };
 
     /// Runs a job that counts how often it is done and writes once, on a store that takes writes
@@ -255,19 +278,16 @@ mod tests {
     #[test]
     fn chunks_hold_everything_in_order() {
         let sizes = vec![CHUNK_BYTES / 2, CHUNK_BYTES / 2, 1, CHUNK_BYTES * 2, 3];
-        let chunks = chunks(sizes.clone(), |size| *size);
-        let starts: Vec<usize> = chunks.iter().map(|(start, _)| *start).collect();
-        assert_eq!(starts, [0, 2, 3, 4]);
-        let all: Vec<usize> = chunks.into_iter().flat_map(|(_, chunk)| chunk).collect();
-        assert_eq!(all, sizes);
+        let chunks = chunks(sizes.iter().copied(), |size| *size);
+        let lengths: Vec<usize> = chunks.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 1, 1, 1]);
+        assert_eq!(chunks.concat(), sizes);
     }
 
     #[test]
     fn chunks_of_small_items_are_short() {
-        let chunks = chunks(vec![1; 2 * CHUNK_ITEMS + 1], |size| *size);
-        let lengths: Vec<usize> = chunks.iter().map(|(_, chunk)| chunk.len()).collect();
+        let chunks = chunks(0..2 * CHUNK_ITEMS + 1, |_| 1);
+        let lengths: Vec<usize> = chunks.iter().map(Vec::len).collect();
         assert_eq!(lengths, [CHUNK_ITEMS, CHUNK_ITEMS, 1]);
-        let starts: Vec<usize> = chunks.iter().map(|(start, _)| *start).collect();
-        assert_eq!(starts, [0, CHUNK_ITEMS, 2 * CHUNK_ITEMS]);
     }
 }
