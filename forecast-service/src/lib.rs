@@ -81,7 +81,7 @@ pub async fn serve(
         domain: error::DOMAIN,
         computing: COMPUTING,
         descriptors: DESCRIPTORS,
-        store: config.store(),
+        store: config.store(PROGRAM.name),
         data_dir: config.data_dir,
         drain: config.drain,
         compute: config.compute,
@@ -93,9 +93,6 @@ pub async fn serve(
         ending.shut_down();
         imports.shut_down();
     };
-    let start = async |store| {
-        let resumed = grpc::jobs::resume(&store, &desk);
-        resumed.map_err(|fault| fault.message().to_owned())
-    };
+    let start = async |store| grpc::jobs::resume(&store, &desk);
     server::serve(settings, listener, shutdown, slot, routes, start).await
 }

@@ -59,7 +59,7 @@ pub async fn serve(
         domain: error::DOMAIN,
         computing: COMPUTING,
         descriptors: DESCRIPTORS,
-        store: config.store(),
+        store: config.store(PROGRAM.name),
         data_dir: config.data_dir,
         drain: config.drain,
         compute: config.compute,
@@ -72,8 +72,7 @@ pub async fn serve(
         jobs.shut_down();
         imports.shut_down();
     };
-    let resume =
-        async |store| grpc::edition_jobs::resume(&app, &store).map_err(|f| f.message().to_owned());
+    let resume = async |store| grpc::edition_jobs::resume(&app, &store);
     server::serve(
         settings,
         listener,

@@ -22,7 +22,7 @@ use crate::{
     server::{ServeError, signals},
     store::{Keep, StoreOptions},
     telemetry::{self, LogFormat},
-    upkeep,
+    upkeep, write,
 };
 
 /// How long a health check may take.
@@ -199,10 +199,11 @@ impl Config {
         })
     }
 
-    /// How the store is opened.
+    /// How the store of the service of this name is opened.
     #[must_use]
-    pub fn store(&self) -> StoreOptions {
+    pub fn store(&self, owner: &'static str) -> StoreOptions {
         StoreOptions {
+            owner,
             cache_bytes: self.cache_bytes,
             min_free_bytes: self.min_free_bytes,
             ..StoreOptions::default()
@@ -280,6 +281,9 @@ where
             complain(program.name, &error);
             match &error {
                 ServeError::Store(error) => ExitCode::from(upkeep::exit_code(error)),
+                ServeError::Resume(fault) if write::is_corrupt(fault) => {
+                    ExitCode::from(upkeep::EXIT_DAMAGED)
+                }
                 _ => ExitCode::FAILURE,
             }
         }

@@ -13,6 +13,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     connections::Connections,
     deadline::Phase,
+    fault::Fault,
     guard::GuardLayer,
     limits::Limits,
     pool::{Pool, PoolSettings},
@@ -48,7 +49,10 @@ pub enum ServeError {
     /// The process could not do something basic.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Work left over from before could not be taken up, or a part of the server is wrong.
+    /// Work left over from before could not be taken up.
+    #[error("{}", .0.message())]
+    Resume(Fault),
+    /// A part of the server is wrong.
     #[error("{0}")]
     Start(String),
 }
@@ -90,7 +94,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
     slot: Arc<StoreSlot>,
     routes: Routes,
-    start: impl AsyncFnOnce(Store) -> Result<(), String>,
+    start: impl AsyncFnOnce(Store) -> Result<(), Fault>,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let health_of = Health {
@@ -106,7 +110,7 @@ pub async fn serve(
     let store = open(settings.data_dir, settings.store).await?;
     slot.fill(store.clone());
     let started = pool.clone().scope(start(store.clone())).await;
-    started.map_err(ServeError::Start)?;
+    started.map_err(ServeError::Resume)?;
     health_of.set(ServingStatus::Serving).await;
     tracing::info!("serving");
 

@@ -3,10 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    config::Action,
+    config::{Action, EXIT_USAGE},
     import,
     run::{Config, Program},
-    store::{self, CommitTime, CopyReport, Rules, Store, StoreError, StoreOptions},
+    store::{self, CommitTime, CopyReport, Revision, Rules, Store, StoreError, StoreOptions},
     time, write,
 };
 
@@ -21,9 +21,13 @@ pub(crate) fn run(
     program: &Program,
     config: &Config,
 ) -> Option<Result<String, StoreError>> {
-    let (data_dir, options) = (config.data_dir.as_path(), config.store());
-    let done = match action {
-        Action::Verify => verify(data_dir, options),
+    let (data_dir, options) = (config.data_dir.as_path(), config.store(program.name));
+    let of = match action {
+        Action::Verify | Action::Compact | Action::Backup(_) => data_dir,
+        Action::Restore(from) => from,
+        Action::Serve | Action::Healthcheck | Action::PrintConfig => return None,
+    };
+    let done = store::check_owner(of, program.name).and_then(|()| match action {
         Action::Compact => compact(data_dir, program, config.keep_versions, options),
         Action::Backup(to) => {
             store::backup(data_dir, to).map(|report| told("backed up", &report, "to", to))
@@ -31,8 +35,8 @@ pub(crate) fn run(
         Action::Restore(from) => {
             store::restore(from, data_dir).map(|report| told("restored", &report, "to", data_dir))
         }
-        Action::Serve | Action::Healthcheck | Action::PrintConfig => return None,
-    };
+        _ => verify(data_dir, options),
+    });
     Some(done)
 }
 
@@ -41,6 +45,7 @@ pub(crate) fn exit_code(error: &StoreError) -> u8 {
     match error {
         StoreError::Corrupt { .. } | StoreError::CorruptValue { .. } => EXIT_DAMAGED,
         StoreError::DiskFull { .. } => EXIT_FULL,
+        StoreError::Foreign { .. } | StoreError::Inside { .. } => EXIT_USAGE,
         _ => 1,
     }
 }
@@ -93,6 +98,9 @@ fn compact(
         report.before.bytes
     );
     let text = told(&compacted, &report.after, "in", dir);
+    if floor == Revision::ZERO {
+        return Ok(text);
+    }
     Ok(format!(
         "{text}commits before number {floor} can no longer be read\n"
     ))
@@ -105,10 +113,13 @@ fn told(done: &str, report: &CopyReport, preposition: &str, dir: &Path) -> Strin
         segments,
         bytes,
     } = report;
-    let time = time::timestamp(*time);
     let dir = dir.display();
-    format!(
-        "{done} {bytes} bytes of log in {segments} segments {preposition} {dir}: every commit up to \
-         number {revision}, made {time}\n"
-    )
+    let to = match *revision {
+        Revision::ZERO => "no commit yet".to_owned(),
+        last => format!(
+            "every commit up to number {last}, made {}",
+            time::timestamp(*time)
+        ),
+    };
+    format!("{done} {bytes} bytes of log in {segments} segments {preposition} {dir}: {to}\n")
 }

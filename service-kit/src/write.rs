@@ -27,6 +27,8 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 const RETRY: Duration = Duration::from_secs(5);
 /// The reason of a full disk.
 const FULL: &str = "DISK_FULL";
+/// The reason of a fault of a damaged store.
+const CORRUPT: &str = "STORE_CORRUPT";
 /// How often the work of a job tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -139,6 +141,12 @@ pub async fn commit(
 #[must_use]
 pub fn is_disk_full(fault: &Fault) -> bool {
     fault.reason() == FULL
+}
+
+/// Whether a fault is a store that is damaged.
+#[must_use]
+pub(crate) fn is_corrupt(fault: &Fault) -> bool {
+    fault.reason() == CORRUPT
 }
 
 /// As [`commit`]. While the disk is full it waits and tries again, since nobody else would: for what

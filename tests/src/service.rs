@@ -124,14 +124,23 @@ impl<K: Kind> Running<K> {
             serving(channel.clone(), K::PROGRAM.service).await?;
             Outcome::Ok(channel)
         };
-        // The service's own word is the better one where both ends are at hand.
-        let channel = tokio::select! {
+        let ready = tokio::select! {
             biased;
             ended = &mut served => {
                 ended??;
                 return Err(format!("{} ended before it was serving", K::PROGRAM.name).into());
             }
-            channel = ready => channel?,
+            ready = ready => ready,
+        };
+        let channel = match ready {
+            Ok(channel) => channel,
+            Err(error) => {
+                // The service's own word is the better one: one that cannot start says so to callers
+                // before it has ended.
+                drop(stop);
+                served.await??;
+                return Err(error);
+            }
         };
         let kind = PhantomData;
         Ok(Self {

@@ -53,6 +53,14 @@ pub fn backup(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
     source.copy(to, &source.lineage)
 }
 
+/// Makes sure that the store or backup in `dir` is of this service, as far as it says.
+///
+/// # Errors
+/// [`StoreError::Foreign`], [`StoreError::Corrupt`], [`StoreError::NewerFormat`].
+pub fn check_owner(dir: &Path, owner: &str) -> Result<(), StoreError> {
+    Directory::beside(dir).check_owner(owner)
+}
+
 /// Makes a store in `to`, which is absent or empty, from a backup. It goes on as a store of its
 /// own: tokens of revisions in the backup hold, those of later ones are refused.
 ///
@@ -78,6 +86,19 @@ pub fn check(dir: &Path) -> Result<CopyReport, StoreError> {
     let source = Source::open(Directory::beside(dir), true)?;
     source.check(&source.directory.log())?;
     source.report()
+}
+
+/// Whether `path`, which need not exist, is `dir` or in it.
+fn is_inside(path: &Path, dir: &Path) -> Result<bool, StoreError> {
+    let io = |error| StoreError::io(format!("find {}", path.display()), error);
+    let (path, dir) = (
+        std::path::absolute(path).map_err(io)?,
+        fs::canonicalize(dir).map_err(io)?,
+    );
+    let mut known = path
+        .ancestors()
+        .filter_map(|part| fs::canonicalize(part).ok());
+    Ok(known.next().is_some_and(|known| known.starts_with(&dir)))
 }
 
 /// A store whose log is read as it is.
@@ -122,6 +143,9 @@ impl Source {
     }
 
     pub(super) fn copy(&self, to: &Path, lineage: &Lineage) -> Result<CopyReport, StoreError> {
+        if is_inside(to, &self.directory.root)? {
+            return Err(StoreError::Inside { dir: to.to_owned() });
+        }
         disk::create_dir(to)?;
         let io = |error| StoreError::io(format!("list {}", to.display()), error);
         if fs::read_dir(to).map_err(io)?.next().is_some() {

@@ -6,10 +6,12 @@
 //! ```text
 //! almanac-store 1
 //! incarnation 00112233445566778899aabbccddeeff
+//! service ranking-service
 //! restored 1234 ffeeddccbbaa99887766554433221100
 //! check 0011223344556677
 //! ```
 //!
+//! The line `service` says whose tables there are: another service must not write its own among them.
 //! There is a line `restored` for each time it was restored from a backup: the last revision in
 //! that, and the name of the store from there on. A store that was compacted has format 2 and a line
 //! `compacted` with the oldest revision that can still be read. The check is the first eight bytes
@@ -34,6 +36,7 @@ use super::time::Revision;
 /// The newest format that this release reads. It writes the oldest that says everything.
 const FORMAT: u32 = 2;
 const TITLE: &str = "almanac-store ";
+const SERVICE: &str = "service ";
 const RESTORED: &str = "restored ";
 const COMPACTED: &str = "compacted ";
 
@@ -197,6 +200,24 @@ impl Directory {
         }
     }
 
+    /// Makes sure that the store is of this service, as far as both say one.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`], and those of [`Directory::lineage`].
+    pub(super) fn check_owner(&self, owner: &str) -> Result<(), StoreError> {
+        let found = self.lineage()?.map(|lineage| lineage.owner);
+        match found {
+            Some(found) if ![&found, owner].contains(&"") && found != owner => {
+                Err(StoreError::Foreign {
+                    dir: self.root.clone(),
+                    found,
+                    wanted: owner.to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the directory a store. Everything in it must be in place and durable.
     pub(super) fn write_format(&self, lineage: &Lineage) -> Result<(), StoreError> {
         disk::sync_name(&self.root)?;
@@ -234,6 +255,9 @@ pub(super) fn render(lineage: &Lineage) -> String {
     let compacted = lineage.floor > Revision::ZERO;
     let version = if compacted { 2 } else { 1 };
     let mut head = format!("{TITLE}{version}\nincarnation {incarnation}\n");
+    if !lineage.owner.is_empty() {
+        head += &format!("{SERVICE}{}\n", lineage.owner);
+    }
     for (last, name) in &lineage.restored {
         head += &format!("{RESTORED}{} {}\n", last.get(), hex(name));
     }
@@ -264,6 +288,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Lineage, StoreError> {
         .ok_or_else(damaged)?;
     let mut lineage = Lineage::new(incarnation);
     for line in lines {
+        if let Some(owner) = line.strip_prefix(SERVICE) {
+            lineage = lineage.owned_by(owner);
+        }
         if let Some(floor) = line.strip_prefix(COMPACTED) {
             let floor = floor.parse().map_err(|_| damaged())?;
             lineage = lineage.compacted_below(Revision::new(floor));

@@ -30,6 +30,22 @@ pub enum StoreError {
         /// The data directory.
         dir: PathBuf,
     },
+    /// The store is another service's.
+    #[error("{} is a store of {found}, not of {wanted}; name another directory", dir.display())]
+    Foreign {
+        /// The data directory.
+        dir: PathBuf,
+        /// The service that it is of.
+        found: String,
+        /// The service that asked.
+        wanted: String,
+    },
+    /// A copy is to go into what it is of.
+    #[error("{} is inside of what would be copied; name a directory elsewhere", dir.display())]
+    Inside {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A copy is to go where something is.
     #[error("{} is not empty; name a directory that is empty or absent", dir.display())]
     NotEmpty {

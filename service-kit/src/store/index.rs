@@ -99,8 +99,13 @@ impl Index {
         if log_end.tip.revision == Revision::ZERO && !dir.exists() {
             return Ok(None);
         }
-        if trust == Trust::Nothing || !dir.is_dir() {
-            rebuilding("it is missing or differs from its seal");
+        if !dir.is_dir() {
+            // As a restore leaves it.
+            tracing::info!("there is no index: it is made from the log");
+            return Ok(None);
+        }
+        if trust == Trust::Nothing {
+            rebuilding("it differs from its seal");
             return Ok(None);
         }
         // From here on the files change: the seal must not outlive what it is about.
@@ -378,9 +383,6 @@ fn add(
 /// Inserts all commits into an empty engine. What a crash leaves of it does not say how far it is,
 /// and is rebuilt.
 fn fill(engine: &dyn Engine, log: &Log<'_>, high: &High) -> Result<(), StoreError> {
-    if high.tip.revision == Revision::ZERO {
-        return Ok(());
-    }
     let end = (&high.tip, high.position);
     log.walk(Revision::ZERO, end, &mut |frame| {
         let mut pairs = Vec::new();

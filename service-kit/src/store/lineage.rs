@@ -9,6 +9,8 @@ use super::time::Revision;
 pub(super) struct Lineage {
     /// The store that the log was begun by.
     pub(super) incarnation: [u8; 16],
+    /// The service whose tables it has; empty where it was begun without one.
+    pub(super) owner: String,
     /// By restore, the oldest first: the last revision that was in the backup, and the name from
     /// there on.
     pub(super) restored: Vec<(Revision, [u8; 16])>,
@@ -21,9 +23,16 @@ impl Lineage {
     pub(super) fn new(incarnation: [u8; 16]) -> Self {
         Self {
             incarnation,
+            owner: String::new(),
             restored: Vec::new(),
             floor: Revision::ZERO,
         }
+    }
+
+    /// Of a service.
+    pub(super) fn owned_by(mut self, owner: &str) -> Self {
+        owner.clone_into(&mut self.owner);
+        self
     }
 
     /// Of what is restored from a backup that ends with `last`.

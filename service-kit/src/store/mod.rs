@@ -78,7 +78,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{CopyReport, backup, check, restore};
+pub use backup::{CopyReport, backup, check, check_owner, restore};
 pub use claims::Claim;
 pub use compact::{CompactReport, Keep, Rules, compact};
 pub use error::{StoreError, TransactError};

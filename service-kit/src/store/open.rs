@@ -46,9 +46,10 @@ fn open_as_it_is(
     disk: &Arc<dyn Disk>,
 ) -> Result<Opened, StoreError> {
     let directory = Directory::lock(root, options.create)?;
+    directory.check_owner(options.owner)?;
     let lineage = match directory.lineage()? {
         Some(lineage) => lineage,
-        None if options.create => create(&directory, disk)?,
+        None if options.create => create(&directory, options.owner, disk)?,
         None => {
             return Err(StoreError::Absent {
                 dir: root.to_owned(),
@@ -104,7 +105,7 @@ fn open_as_it_is(
 }
 
 /// Makes an empty store. `FORMAT` comes last: a crash before it leaves nothing that counts.
-fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreError> {
+fn create(directory: &Directory, owner: &str, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreError> {
     let incarnation = uuid::Uuid::new_v4().into_bytes();
     directory.clear()?;
     disk::create_dir(&directory.log())?;
@@ -118,7 +119,7 @@ fn create(directory: &Directory, disk: &Arc<dyn Disk>) -> Result<Lineage, StoreE
     };
     HighWriter::open(&directory.high(), incarnation, &**disk, &high, false)?;
     disk::sync_dir(&directory.root)?;
-    let lineage = Lineage::new(incarnation);
+    let lineage = Lineage::new(incarnation).owned_by(owner);
     directory.write_format(&lineage)?;
     Ok(lineage)
 }

@@ -8,6 +8,9 @@ use super::time::{Clock, system_clock};
 /// How a store is opened. Start from [`StoreOptions::default`].
 #[derive(Clone)]
 pub struct StoreOptions {
+    /// The service whose tables the store has: it is refused where it says that it is another's.
+    /// Default: empty, for whichever.
+    pub owner: &'static str,
     /// Whether an absent store is created. Default: yes.
     ///
     /// Where the directory is a mount that may be missing, `false` keeps a service from coming
@@ -37,6 +40,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
+            owner: "",
             create: true,
             cache_bytes: 256 << 20,
             queue: 1024,
@@ -52,6 +56,7 @@ impl Default for StoreOptions {
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreOptions")
+            .field("owner", &self.owner)
             .field("create", &self.create)
             .field("cache_bytes", &self.cache_bytes)
             .field("queue", &self.queue)

@@ -9,7 +9,7 @@ use std::{
 
 use almanac_tests::{
     process::{binary, run},
-    service::{Kind as _, Ranking, Running},
+    service::{Forecast, Kind as _, Ranking, Running},
     skip::skip,
     wire,
 };
@@ -27,7 +27,10 @@ use crate::support::{
 
 /// The ranking service's own program.
 fn program() -> Option<PathBuf> {
-    let name = Ranking::PROGRAM.name;
+    program_of(Ranking::PROGRAM.name)
+}
+
+fn program_of(name: &str) -> Option<PathBuf> {
     let found = binary(Path::new(env!("CARGO_BIN_EXE_demo")), name);
     if found.is_none() {
         let why = format!("{name} is not built; cargo test --workspace builds it");
@@ -184,6 +187,24 @@ async fn a_running_service_is_backed_up_and_brought_back() {
     service.stop().await.unwrap();
     let (code, said) = upkeep("verify", &back, None);
     assert!(code == Some(0) && said.contains("verified"), "{said}");
+
+    // The other service has other tables.
+    let Some(other) = program_of(Forecast::PROGRAM.name) else {
+        return;
+    };
+    let none: &[&str] = &[];
+    for (action, dir, more) in [
+        ("verify", &back, none),
+        ("compact", &back, none),
+        ("backup", &back, &["--to", "nowhere"]),
+        ("serve", &back, &["--listen", "127.0.0.1:0"]),
+    ] {
+        let mut command = Command::new(&other);
+        command.arg(action).arg("--data-dir").arg(dir).args(more);
+        let (status, said) = run(&mut command).unwrap();
+        assert_eq!(status.code(), Some(64), "{action}: {said}");
+        assert!(said.contains("is a store of ranking-service"), "{said}");
+    }
 
     let log = copy.join("log/00000001");
     let mut bytes = fs::read(&log).unwrap();

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::support::{content, fill, filled, flip, open, segment};
-use crate::store::{Revision, Store, StoreError, StoreOptions, backup, check, restore};
+use crate::store::{
+    Revision, Store, StoreError, StoreOptions, backup, check, check_owner, restore,
+};
 
 /// Segments of a few commits, so that copies have several.
 fn small(dir: &Path) -> Store {
@@ -144,6 +146,67 @@ async fn nothing_is_copied_over_what_is_there_or_from_what_is_damaged() {
     let error = backup(&data, &again).unwrap_err().to_string();
     assert!(error.contains("segment 1, offset"), "{error}");
     assert!(!again.exists());
+}
+
+#[tokio::test]
+async fn a_store_is_of_one_service_and_so_are_its_copies() {
+    let root = tempfile::tempdir().unwrap();
+    let [data, copy, back] = places(&root);
+    let open_as = |owner| {
+        let options = StoreOptions {
+            owner,
+            ..StoreOptions::default()
+        };
+        Store::open(&data, options)
+    };
+    let store = open_as("ranking").unwrap();
+    fill(&store, 0..4).await;
+    store.close().unwrap();
+    backup(&data, &copy).unwrap();
+    restore(&copy, &back).unwrap();
+    for dir in [&data, &copy, &back] {
+        let error = check_owner(dir, "forecast").unwrap_err().to_string();
+        assert!(
+            error.contains("is a store of ranking, not of forecast"),
+            "{error}"
+        );
+        check_owner(dir, "ranking").unwrap();
+        check_owner(dir, "").unwrap();
+    }
+    let foreign = open_as("forecast").map(drop);
+    assert!(matches!(foreign, Err(StoreError::Foreign { .. })));
+    for owner in ["", "ranking"] {
+        let store = open_as(owner).unwrap();
+        assert_eq!(content(&store.latest()).unwrap(), filled(4));
+        store.close().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_copied_into_what_it_is_of() {
+    let root = tempfile::tempdir().unwrap();
+    let [data, copy, _] = places(&root);
+    let store = open(&data);
+    fill(&store, 0..4).await;
+    store.close().unwrap();
+    let link = root.path().join("link");
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    for inside in [
+        &data,
+        &data.join("log/in"),
+        &data.join("new/deep"),
+        &link.join("in"),
+    ] {
+        let refused = backup(&data, inside);
+        assert!(
+            matches!(refused, Err(StoreError::Inside { .. })),
+            "{inside:?}"
+        );
+    }
+    assert!(!data.join("new").exists() && !data.join("log/in").exists());
+    backup(&data, &copy).unwrap();
+    let refused = restore(&copy, &copy.join("back"));
+    assert!(matches!(refused, Err(StoreError::Inside { .. })));
 }
 
 /// Places of a store, its backup and what is restored from it.

@@ -351,6 +351,28 @@ async fn pairs_of_commits_that_the_log_has_not_are_never_read() {
 }
 
 #[tokio::test]
+async fn the_index_of_a_young_store_is_kept() {
+    for commits in [0, 1, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        fill(&store, 0..commits).await;
+        // As it is where the process dies now.
+        let killed = copied(dir.path());
+        store.close().unwrap();
+        for dir in [dir, killed] {
+            let kept = dir.path().join("index/kept");
+            fs::write(&kept, "").unwrap();
+            let seal = dir.path().join("index.sum");
+            if seal.exists() {
+                fs::remove_file(&seal).unwrap();
+            }
+            assert_eq!(answers(dir.path()).unwrap().1, filled(commits));
+            assert!(kept.exists(), "{commits} commits");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_end_that_the_index_knows_of_is_left_as_it_is() {
     let dir = crashed(3, 5).await;
     let newer = copied(dir.path());
