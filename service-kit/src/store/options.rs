@@ -18,7 +18,7 @@ pub struct StoreOptions {
     pub create: bool,
     /// The most memory that the index may use as cache, in bytes. Default: 256 MiB.
     ///
-    /// While much is written it takes some tens of MiB beside it, for what a batch replaces.
+    /// While much is written it takes some tens of MiB beside it, for what writes replace.
     pub cache_bytes: u64,
     /// How many transactions may wait for the committer; more wait with their callers.
     /// Default: 1,024.
