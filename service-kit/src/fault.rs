@@ -169,6 +169,12 @@ impl Fault {
         self.reason
     }
 
+    /// Whether this is its reason.
+    #[must_use]
+    pub fn is(&self, reason: impl Reason) -> bool {
+        self.reason == reason.wire_name()
+    }
+
     /// The text of the status.
     #[must_use]
     pub fn message(&self) -> &str {

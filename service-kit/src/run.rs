@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use almanac_proto::common::v1::ErrorReason;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     server::{ServeError, signals},
     store::{Keep, StoreOptions},
     telemetry::{self, LogFormat},
-    upkeep, write,
+    upkeep,
 };
 
 /// How long a health check may take.
@@ -281,7 +282,7 @@ where
             complain(program.name, &error);
             match &error {
                 ServeError::Store(error) => ExitCode::from(upkeep::exit_code(error)),
-                ServeError::Resume(fault) if write::is_corrupt(fault) => {
+                ServeError::Resume(fault) if fault.is(ErrorReason::StoreCorrupt) => {
                     ExitCode::from(upkeep::EXIT_DAMAGED)
                 }
                 _ => ExitCode::FAILURE,

@@ -22,22 +22,20 @@ pub(crate) fn run(
     config: &Config,
 ) -> Option<Result<String, StoreError>> {
     let (data_dir, options) = (config.data_dir.as_path(), config.store(program.name));
-    let of = match action {
-        Action::Verify | Action::Compact | Action::Backup(_) => data_dir,
-        Action::Restore(from) => from,
+    let own = |dir: &Path| store::check_owner(dir, program.name);
+    Some(match action {
+        Action::Verify => own(data_dir).and_then(|()| verify(data_dir, options)),
+        Action::Compact => {
+            own(data_dir).and_then(|()| compact(data_dir, program, config.keep_versions, options))
+        }
+        Action::Backup(to) => own(data_dir)
+            .and_then(|()| store::backup(data_dir, to))
+            .map(|report| told("backed up", &report, "to", to)),
+        Action::Restore(from) => own(from)
+            .and_then(|()| store::restore(from, data_dir))
+            .map(|report| told("restored", &report, "to", data_dir)),
         Action::Serve | Action::Healthcheck | Action::PrintConfig => return None,
-    };
-    let done = store::check_owner(of, program.name).and_then(|()| match action {
-        Action::Compact => compact(data_dir, program, config.keep_versions, options),
-        Action::Backup(to) => {
-            store::backup(data_dir, to).map(|report| told("backed up", &report, "to", to))
-        }
-        Action::Restore(from) => {
-            store::restore(from, data_dir).map(|report| told("restored", &report, "to", data_dir))
-        }
-        _ => verify(data_dir, options),
-    });
-    Some(done)
+    })
 }
 
 /// The exit code of what went wrong.

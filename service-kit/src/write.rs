@@ -25,10 +25,6 @@ use crate::{
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// How soon a caller may try again to write to a disk that is full.
 const RETRY: Duration = Duration::from_secs(5);
-/// The reason of a full disk.
-const FULL: &str = "DISK_FULL";
-/// The reason of a fault of a damaged store.
-const CORRUPT: &str = "STORE_CORRUPT";
 /// How often the work of a job tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -140,13 +136,7 @@ pub async fn commit(
 /// Whether a fault is a full disk, which may have room again.
 #[must_use]
 pub fn is_disk_full(fault: &Fault) -> bool {
-    fault.reason() == FULL
-}
-
-/// Whether a fault is a store that is damaged.
-#[must_use]
-pub(crate) fn is_corrupt(fault: &Fault) -> bool {
-    fault.reason() == CORRUPT
+    fault.is(ErrorReason::DiskFull)
 }
 
 /// As [`commit`]. While the disk is full it waits and tries again, since nobody else would: for what

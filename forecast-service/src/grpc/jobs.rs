@@ -166,9 +166,9 @@ fn save(
     };
     let bytes = |history: &History| history.values.len() * 9 + 64;
     let histories = (0..).zip(inputs.histories);
-    job.keep(store, HISTORIES, uid, histories, bytes)?;
+    job.put_rows(store, HISTORIES, uid, histories, bytes)?;
     let series = (0..).zip(outlook.series);
-    job.keep(store, VALUES, uid, series, SeriesValues::bytes)?;
+    job.put_rows(store, VALUES, uid, series, SeriesValues::bytes)?;
     let (at, fixed) = (target.clone(), inputs.fixed);
     job.commit(store, move |tx| {
         tx.put(&INPUTS, &uid, &fixed).or_fault()?;

@@ -193,9 +193,9 @@ fn save(
     };
     let leaves = inputs.leaves.into_iter();
     let leaves = leaves.map(|(position, cells)| (number(position), cells));
-    job.keep(store, EDITION_CELLS, uid, leaves, |cells| cells.bytes())?;
+    job.put_rows(store, EDITION_CELLS, uid, leaves, |cells| cells.bytes())?;
     let results = (0..).zip(results);
-    job.keep(store, EDITION_RESULTS, uid, results, EditionResult::bytes)?;
+    job.put_rows(store, EDITION_RESULTS, uid, results, EditionResult::bytes)?;
     let (at, fixed) = (target.clone(), inputs.fixed);
     job.commit(store, move |tx| {
         tx.put(&EDITION_INPUTS, &uid, &fixed)

@@ -56,7 +56,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`Job::commit`]; then some of the rows may be there.
-    pub fn keep<V: Record>(
+    pub fn put_rows<V: Record>(
         &self,
         store: &Store,
         table: Table<(u64, u32), V>,

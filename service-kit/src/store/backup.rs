@@ -58,7 +58,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
 /// # Errors
 /// [`StoreError::Foreign`], [`StoreError::Corrupt`], [`StoreError::NewerFormat`].
 pub fn check_owner(dir: &Path, owner: &str) -> Result<(), StoreError> {
-    Directory::beside(dir).check_owner(owner)
+    Directory::beside(dir).lineage_of(owner).map(drop)
 }
 
 /// Makes a store in `to`, which is absent or empty, from a backup. It goes on as a store of its

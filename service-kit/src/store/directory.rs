@@ -200,22 +200,21 @@ impl Directory {
         }
     }
 
-    /// Makes sure that the store is of this service, as far as both say one.
+    /// As [`Directory::lineage`], of a store that is of this service, as far as both say one.
     ///
     /// # Errors
     /// [`StoreError::Foreign`], and those of [`Directory::lineage`].
-    pub(super) fn check_owner(&self, owner: &str) -> Result<(), StoreError> {
-        let found = self.lineage()?.map(|lineage| lineage.owner);
-        match found {
-            Some(found) if ![&found, owner].contains(&"") && found != owner => {
-                Err(StoreError::Foreign {
-                    dir: self.root.clone(),
-                    found,
-                    wanted: owner.to_owned(),
-                })
-            }
-            _ => Ok(()),
+    pub(super) fn lineage_of(&self, owner: &str) -> Result<Option<Lineage>, StoreError> {
+        let lineage = self.lineage()?;
+        let found = lineage.as_ref().map_or("", |lineage| &lineage.owner);
+        if found.is_empty() || owner.is_empty() || found == owner {
+            return Ok(lineage);
         }
+        Err(StoreError::Foreign {
+            dir: self.root.clone(),
+            found: found.to_owned(),
+            wanted: owner.to_owned(),
+        })
     }
 
     /// Makes the directory a store. Everything in it must be in place and durable.

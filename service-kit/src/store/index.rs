@@ -18,8 +18,8 @@ use super::tip::{TIP_BYTES, Tip};
 
 /// Bytes of log between two marks of how far the index is, when commits are replayed.
 const REPLAY_BYTES: usize = 1 << 20;
-/// Most pairs of commits beyond the mark of an index that is not made anew: more than the largest
-/// commit has.
+/// Most pairs of commits beyond the mark of an index that are looked for in the log, for the sake of
+/// memory: one with more is made anew.
 const MOST_BEGUN: usize = 1 << 22;
 const APPLIED: [u8; 2] = [0, b'a'];
 /// Behind every key of the index.

@@ -46,8 +46,7 @@ fn open_as_it_is(
     disk: &Arc<dyn Disk>,
 ) -> Result<Opened, StoreError> {
     let directory = Directory::lock(root, options.create)?;
-    directory.check_owner(options.owner)?;
-    let lineage = match directory.lineage()? {
+    let lineage = match directory.lineage_of(options.owner)? {
         Some(lineage) => lineage,
         None if options.create => create(&directory, options.owner, disk)?,
         None => {

@@ -188,24 +188,6 @@ async fn a_running_service_is_backed_up_and_brought_back() {
     let (code, said) = upkeep("verify", &back, None);
     assert!(code == Some(0) && said.contains("verified"), "{said}");
 
-    // The other service has other tables.
-    let Some(other) = program_of(Forecast::PROGRAM.name) else {
-        return;
-    };
-    let none: &[&str] = &[];
-    for (action, dir, more) in [
-        ("verify", &back, none),
-        ("compact", &back, none),
-        ("backup", &back, &["--to", "nowhere"]),
-        ("serve", &back, &["--listen", "127.0.0.1:0"]),
-    ] {
-        let mut command = Command::new(&other);
-        command.arg(action).arg("--data-dir").arg(dir).args(more);
-        let (status, said) = run(&mut command).unwrap();
-        assert_eq!(status.code(), Some(64), "{action}: {said}");
-        assert!(said.contains("is a store of ranking-service"), "{said}");
-    }
-
     let log = copy.join("log/00000001");
     let mut bytes = fs::read(&log).unwrap();
     let middle = bytes.len() / 2;
@@ -214,4 +196,24 @@ async fn a_running_service_is_backed_up_and_brought_back() {
     let (code, said) = upkeep("verify", &copy, None);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("segment 1, offset"), "{said}");
+
+    // The other service has other tables.
+    let Some(other) = program_of(Forecast::PROGRAM.name) else {
+        return;
+    };
+    let nowhere = root.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let none: &[&str] = &[];
+    for (action, more) in [
+        ("verify", none),
+        ("compact", none),
+        ("backup", &["--to", nowhere]),
+        ("serve", &["--listen", "127.0.0.1:0"]),
+    ] {
+        let mut command = Command::new(&other);
+        command.arg(action).arg("--data-dir").arg(&back).args(more);
+        let (status, said) = run(&mut command).unwrap();
+        assert_eq!(status.code(), Some(64), "{action}: {said}");
+        assert!(said.contains("is a store of ranking-service"), "{said}");
+    }
 }
