@@ -37,8 +37,10 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
         while late.len() < share {
             let timeout = stage.part(length, (20, 50));
             let ask = stage.ask(Some(timeout));
+            // What is sent is made before the clock runs: chunks of an import take it a while.
+            let pending = (call.begin)(stage.client.clone(), ask);
             let begun = Instant::now();
-            let answer = (call.begin)(stage.client.clone(), ask).await;
+            let answer = pending.await;
             let end = begun.elapsed();
             stage.was_over(answer.is_ok(), call)?;
             let Err(status) = answer else { continue };
