@@ -24,6 +24,7 @@ pub mod entities;
 pub mod indicators;
 pub mod indices;
 pub mod observations;
+mod overrides;
 pub mod rankings;
 pub mod scorecards;
 mod standard;

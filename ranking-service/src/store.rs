@@ -4,6 +4,7 @@
 //! `Record::VERSION` and a migration.
 
 pub mod catalog;
+mod cells;
 pub mod load;
 pub mod observed;
 
@@ -15,6 +16,8 @@ use almanac_service_kit::{
     store::{Keep, Record, Table},
 };
 use serde::{Deserialize, Serialize};
+
+pub use cells::{CellTold, EditionCell, EditionCells};
 
 use crate::domain::{
     direction::Direction, framework::Node, methodology::Methodology, selection::CellState,
@@ -253,34 +256,6 @@ pub struct EntityRow {
     pub labels: std::collections::BTreeMap<String, String>,
 }
 
-/// What a leaf of an edition read, one cell for each entity row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EditionCells {
-    /// Which way the indicator counted.
-    pub direction: Direction,
-    /// The indicator's unit.
-    pub unit: String,
-    /// The indicator's name for people.
-    pub display_name: String,
-    /// The indicator's default source.
-    pub source: String,
-    /// What was selected.
-    pub cells: Arc<Vec<EditionCell>>,
-}
-
-/// One cell of an edition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct EditionCell {
-    /// Value and ordinal of its period; none where nothing was found.
-    pub figure: Option<(f64, i64)>,
-    /// ID of its own source; empty for the indicator's.
-    pub source: String,
-    /// Number of ObservationStatus.
-    pub status: i32,
-    /// Reason and note, where the data say that it is missing.
-    pub missing: Option<(i32, String)>,
-}
-
 /// Scores and ranks of an edition at one node, by entity row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EditionResult {
@@ -292,19 +267,6 @@ pub struct EditionResult {
     pub fractional: Vec<Option<f64>>,
 }
 
-impl EditionCells {
-    /// About how many bytes it takes in the store.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let texts = |cell: &EditionCell| {
-            let note = cell.missing.as_ref().map_or(0, |(_, note)| note.len());
-            cell.source.len() + note
-        };
-        let cells = self.cells.iter().map(|cell| texts(cell) + CELL_BYTES);
-        cells.sum::<usize>() + self.unit.len() + self.display_name.len() + self.source.len() + 64
-    }
-}
-
 impl EditionResult {
     /// About how many bytes it takes in the store.
     #[must_use]
@@ -313,9 +275,6 @@ impl EditionResult {
         numbers * (1 + size_of::<f64>()) + self.ranks.len() * (1 + size_of::<i32>()) + 64
     }
 }
-
-/// Most of a cell in the store but for its texts: the figure, the ordinal, two numbers, two lengths.
-const CELL_BYTES: usize = 32;
 
 impl Plan {
     /// The figure of a leaf that counts.
@@ -328,5 +287,4 @@ impl Plan {
 
 impl Record for Observation {}
 impl Record for EditionInputs {}
-impl Record for EditionCells {}
 impl Record for EditionResult {}

@@ -113,10 +113,10 @@ pub fn cell_age(selection: PeriodSelection, ordinal: i64) -> i32 {
 /// The ID of the source of a cell: its own, else its indicator's.
 #[must_use]
 pub fn cell_source<'a>(cells: &'a EditionCells, cell: &'a EditionCell) -> &'a str {
-    if cell.source.is_empty() {
+    if cell.told.source.is_empty() {
         &cells.source
     } else {
-        &cell.source
+        &cell.told.source
     }
 }
 

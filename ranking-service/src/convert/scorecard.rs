@@ -121,7 +121,7 @@ impl Told<'_> {
             cells,
             cell,
         );
-        let missing = match (&cell.figure, &cell.missing) {
+        let missing = match (&cell.figure, &cell.told.missing) {
             (Some(_), _) => None,
             (None, Some((reason, note))) => Some(common::Missing {
                 reason: *reason,
@@ -139,7 +139,7 @@ impl Told<'_> {
             normalized: self.card.nodes[*node].score,
             missing,
             source: used.source,
-            status: cell.status,
+            status: cell.told.status,
         }
     }
 

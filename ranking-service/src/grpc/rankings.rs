@@ -1,5 +1,7 @@
 //! Where entities stand.
 
+use std::collections::BTreeMap;
+
 use almanac_proto::{
     common::v1::ErrorReason as Common,
     ranking::v1::{self as pb, ErrorReason},
@@ -94,9 +96,10 @@ pub async fn list(
         let rows = listing.rows(caller)?;
         let total_size = i32::try_from(rows.len()).unwrap_or(i32::MAX);
         let (rows, next_page_token) = page.cut(&revision, rows);
+        let unranked = listing.unranked(&rows, caller)?;
         let results = rows
             .into_iter()
-            .map(|row| listing.render(&subject.dataset, row))
+            .map(|row| listing.render(&subject.dataset, row, &unranked))
             .collect();
         Ok(pb::ListRankingResultsResponse {
             results,
@@ -112,7 +115,7 @@ pub async fn list(
 }
 
 struct Listing<'a> {
-    table: &'a Table,
+    table: &'a Table<'a>,
     node: usize,
     request: &'a pb::ListRankingResultsRequest,
     filter: Filter,
@@ -129,14 +132,14 @@ struct Row {
 impl Listing<'_> {
     /// The rows that are listed, in order.
     fn rows(&self, control: &dyn Control) -> Result<Vec<Row>, Fault> {
-        let entities = &self.table.inputs.fixed.entities;
+        let entities = &self.table.fixed.entities;
         let result = &self.table.results[self.node];
         let label = &self.request.group_by_label;
         let (groups, group_ranks) = if label.is_empty() {
             (None, Vec::new())
         } else {
-            let (groups, values) = groups(&self.table.inputs, label, control)?;
-            let options = &self.table.inputs.fixed.plan.methodology.rank;
+            let (groups, values) = groups(entities, label, control)?;
+            let options = &self.table.fixed.plan.methodology.rank;
             let ranks = group_ranks(&result.scores, &groups, options, control)?;
             (Some((groups, values)), ranks)
         };
@@ -167,7 +170,7 @@ impl Listing<'_> {
     }
 
     fn sort(&self, rows: &mut [Row], control: &dyn Control) -> Result<(), Stopped> {
-        let entities = &self.table.inputs.fixed.entities;
+        let entities = &self.table.fixed.entities;
         let ranks = &self.table.results[self.node].ranks;
         let id = |row: &Row| &entities[row.row].id;
         match self.order {
@@ -190,22 +193,29 @@ impl Listing<'_> {
         }
     }
 
-    fn render(&self, dataset: &str, row: Row) -> pb::RankingResult {
-        let entity = &self.table.inputs.fixed.entities[row.row];
+    /// Why those of `rows` that have no score have none, by row.
+    fn unranked(
+        &self,
+        rows: &[Row],
+        control: &dyn Control,
+    ) -> Result<BTreeMap<usize, pb::UnrankedReason>, Fault> {
+        let scores = &self.table.results[self.node].scores;
+        let rows = rows.iter().map(|row| row.row);
+        let rows: Vec<_> = rows.filter(|row| scores[*row].is_none()).collect();
+        self.table.unranked_reasons(self.node, &rows, control)
+    }
+
+    fn render(
+        &self,
+        dataset: &str,
+        row: Row,
+        unranked: &BTreeMap<usize, pb::UnrankedReason>,
+    ) -> pb::RankingResult {
+        let entity = &self.table.fixed.entities[row.row];
         let result = &self.table.results[self.node];
-        let score = result.scores[row.row];
-        let unranked_reason = match score {
-            Some(_) => pb::UnrankedReason::Unspecified,
-            None => self.table.unranked_reason(self.node, row.row),
-        };
+        let unranked_reason = unranked.get(&row.row).copied().unwrap_or_default();
         let full = self.request.view() == pb::RankingView::Full;
-        let nodes = self
-            .table
-            .inputs
-            .fixed
-            .nodes
-            .iter()
-            .zip(&self.table.results);
+        let nodes = self.table.fixed.nodes.iter().zip(&self.table.results);
         let nodes = nodes.filter(|_| full).map(|(node, result)| pb::NodeScore {
             node: node.id.clone(),
             score: result.scores[row.row],
@@ -215,7 +225,7 @@ impl Listing<'_> {
             entity: named("entities", dataset, &entity.id),
             display_name: entity.display_name.clone(),
             labels: entity.labels.clone(),
-            score,
+            score: result.scores[row.row],
             rank: result.ranks[row.row],
             fractional_rank: result.fractional.get(row.row).copied().flatten(),
             group: row.group,

@@ -8,35 +8,29 @@ use almanac_proto::{
 };
 use almanac_service_kit::{
     consistency,
-    fault::{Fault, Violations},
+    fault::Fault,
+    memory::claim,
     name,
     plain::control::{Control, Stopped, attended},
     resource::find,
-    store::{Read, Snapshot, Store},
+    store::{Snapshot, Store},
 };
-use pb::{r#override::Change, ranking_source::Source};
+use pb::ranking_source::Source;
 use tonic::Code;
 
-use super::{
-    App,
-    editions::Editions,
-    entities::Entities,
-    indicators::Indicators,
-    indices,
-    indices::{Indices, Paths},
-};
+use super::{App, editions::Editions, indices::Indices, overrides};
 use crate::{
     compute::{Computed, compute, compute_knowing},
-    convert::{self, period::check_frequency},
-    domain::{digest::ENGINE_VERSION, framework::Framework, framework::FrameworkFaultKind},
+    convert,
+    domain::digest::ENGINE_VERSION,
     store::{
-        EditionOutcome, EditionResult, EditionState, Index,
-        load::{Decoded, Inputs, Tried, edition, edition_results},
+        EditionCells, EditionInputs, EditionOutcome, EditionResult, EditionState, EntityRow, Index,
+        load::{
+            Decoded, Inputs, Tried, edition, edition_cells, edition_inputs, edition_results,
+            estimate,
+        },
     },
 };
-
-/// Most overrides of one request.
-const MAX_OVERRIDES: usize = 10_000;
 
 /// What a question is about, found in the store.
 pub(super) struct Subject {
@@ -62,9 +56,10 @@ enum What {
 }
 
 /// A ranking, ready to be told.
-pub(super) struct Table {
-    /// Framework, methodology, entities and cells.
-    pub(super) inputs: Inputs,
+pub(super) struct Table<'a> {
+    /// Framework, methodology and entities.
+    pub(super) fixed: EditionInputs,
+    cells: Cells<'a>,
     /// Scores and ranks by position of the node.
     pub(super) results: Vec<EditionResult>,
     /// Digest of the inputs.
@@ -73,6 +68,14 @@ pub(super) struct Table {
     pub(super) result_digest: String,
     /// Version of the numerical definitions.
     pub(super) engine_version: u32,
+}
+
+/// What the leaves of a ranking read.
+enum Cells<'a> {
+    /// By position of the leaf.
+    Read(Vec<(usize, EditionCells)>),
+    /// Of an edition: most of what it stores, and seldom told, so that it is read when it is.
+    Stored(&'a Snapshot, u64),
 }
 
 impl Subject {
@@ -137,7 +140,7 @@ impl Subject {
         let uid = super::datasets::dataset_uid(&read, &dataset)?;
         let found = find::<Indices>(&read, &parents, &id)?.value;
         let mut index = found.body;
-        let tried = overrides(&read, &dataset, uid, &mut index, &ranking.overrides)?;
+        let tried = overrides::apply(&read, &dataset, uid, &mut index, &ranking.overrides)?;
         let what = What::Live {
             dataset: uid,
             uid: found.uid,
@@ -153,13 +156,15 @@ impl Subject {
     }
 
     /// Reads or computes the ranking. Takes the processor: call it off the serving threads.
-    pub(super) fn table(&self, control: &dyn Control) -> Result<Table, Fault> {
+    pub(super) fn table(&self, control: &dyn Control) -> Result<Table<'_>, Fault> {
         match &self.what {
             What::Edition { uid, outcome } => {
-                let inputs = edition(&self.read, *uid, control)?;
-                let results = edition_results(&self.read, *uid, &inputs.fixed.nodes, control)?;
+                let fixed = edition_inputs(&self.read, *uid)?;
+                claim(estimate(&fixed.nodes, 0, fixed.entities.len()), control)?;
+                let results = edition_results(&self.read, *uid, &fixed.nodes, control)?;
                 Ok(Table {
-                    inputs,
+                    fixed,
+                    cells: Cells::Stored(&self.read, *uid),
                     results,
                     input_digest: outcome.input_digest.clone(),
                     result_digest: outcome.result_digest.clone(),
@@ -169,7 +174,8 @@ impl Subject {
             What::Live { .. } => {
                 let (inputs, computed) = self.computed(control)?;
                 Ok(Table {
-                    inputs,
+                    fixed: inputs.fixed,
+                    cells: Cells::Read(inputs.leaves),
                     results: computed.results(control)?,
                     input_digest: computed.input_digest,
                     result_digest: computed.result_digest,
@@ -233,169 +239,57 @@ pub(super) fn not_published(name: &str, state: &EditionState) -> Fault {
     .with("state", state)
 }
 
-/// Applies changes to an index; gives the figures that are tried.
-fn overrides(
-    read: &impl Read,
-    dataset: &str,
-    uid: u64,
-    index: &mut Index,
-    changes: &[pb::Override],
-) -> Result<Tried, Fault> {
-    let mut violations = Violations::new();
-    let mut tried = Tried::new();
-    if !violations.list("source.live.overrides", changes.len(), MAX_OVERRIDES) {
-        violations.finish()?;
-        return Ok(tried);
-    }
-    let mut paths = Paths::under("source.live");
-    for (row, change) in changes.iter().enumerate() {
-        let at = format!("source.live.overrides[{row}]");
-        match &change.change {
-            Some(Change::NodeWeight(weight)) => {
-                node_weight(weight, &format!("{at}.node_weight"), index, &mut violations);
-            }
-            Some(Change::Observation(observation)) => {
-                let at = format!("{at}.observation");
-                try_figure(read, dataset, observation, &at, &mut tried, &mut violations)?;
-            }
-            Some(Change::Methodology(methodology)) => {
-                let at = format!("{at}.methodology");
-                paths.methodology.clone_from(&at);
-                let nodes = &mut index.nodes;
-                let plan =
-                    convert::methodology::parse(Some(methodology), &at, nodes, &mut violations);
-                index.plan = plan.unwrap_or_else(|| index.plan.clone());
-            }
-            Some(Change::Entities(entities)) => {
-                let at = format!("{at}.entities");
-                paths.entities.clone_from(&at);
-                index.entities = Some(convert::filter::parse(
-                    entities,
-                    &at,
-                    dataset,
-                    &mut violations,
-                ));
-            }
-            None => {
-                let text = "set node_weight, observation, methodology or entities";
-                violations.push(format!("{at}.change"), Common::OneofUnset, text);
-            }
-        }
-    }
-    if let Err(faults) = Framework::new(index.nodes.clone()) {
-        for fault in faults.0 {
-            let reason = match fault.kind {
-                FrameworkFaultKind::ZeroWeights { .. } => ErrorReason::WeightsSumToZero,
-                _ => ErrorReason::WeightNegative,
-            };
-            violations.push("source.live.overrides", reason, fault.to_string());
-        }
-    }
-    // What a stored index refers to was checked when it was stored, and is in use since.
-    let refers = |change: &Change| matches!(change, Change::Methodology(_) | Change::Entities(_));
-    if changes
-        .iter()
-        .any(|one| one.change.as_ref().is_some_and(refers))
-    {
-        indices::check_references(read, uid, &paths, index, &mut violations)?;
-    }
-    violations.finish()?;
-    Ok(tried)
-}
-
-fn node_weight(change: &pb::NodeWeight, at: &str, index: &mut Index, violations: &mut Violations) {
-    let node = index.nodes.iter_mut().find(|node| node.id == change.node);
-    let field = format!("{at}.weight");
-    if violations.finite(&field, change.weight) && change.weight < 0.0 {
-        let text = format!("{} is negative", change.weight);
-        violations.push(field, ErrorReason::WeightNegative, text);
-        return;
-    }
-    match node {
-        Some(node) if change.weight.is_finite() => node.weight = change.weight,
-        Some(_) => {}
-        None => {
-            let text = format!("{:?} is no node of the framework", change.node);
-            violations.push(format!("{at}.node"), ErrorReason::NodeUnknown, text);
-        }
-    }
-}
-
-fn try_figure(
-    read: &impl Read,
-    dataset: &str,
-    proto: &pb::Observation,
-    at: &str,
-    tried: &mut Tried,
-    violations: &mut Violations,
-) -> Result<(), Fault> {
-    let Some(written) = convert::observation::parse(proto, at, dataset, violations) else {
-        return Ok(());
-    };
-    let parents = [dataset.to_owned()];
-    let missing = |fault: &Fault| fault.code() == Code::NotFound;
-    match find::<Entities>(read, &parents, &written.entity) {
-        Err(fault) if missing(&fault) => {
-            violations.push(
-                format!("{at}.entity"),
-                ErrorReason::EntityUnknown,
-                fault.message(),
-            );
-        }
-        found => drop(found?),
-    }
-    match find::<Indicators>(read, &parents, &written.indicator) {
-        Err(fault) if missing(&fault) => {
-            let field = format!("{at}.indicator");
-            violations.push(field, ErrorReason::IndicatorUnknown, fault.message());
-        }
-        found => {
-            let frequency = found?.value.body.frequency;
-            let field = format!("{at}.period");
-            check_frequency(
-                &field,
-                written.period,
-                frequency,
-                &written.indicator,
-                violations,
-            );
-        }
-    }
-    let cells = tried
-        .entry((written.indicator, written.entity))
-        .or_default();
-    cells.insert(written.period.ordinal(), written.observation);
-    Ok(())
-}
-
-impl Table {
+impl Table<'_> {
     /// Position of a node by its ID; the root where it is empty.
     pub(super) fn position(&self, node: &str) -> Option<usize> {
-        let nodes = &self.inputs.fixed.nodes;
+        let nodes = &self.fixed.nodes;
         if node.is_empty() {
             return nodes.iter().position(|node| node.parent.is_none());
         }
         nodes.iter().position(|candidate| candidate.id == node)
     }
 
-    /// Why an entity has no score at a node.
-    pub(super) fn unranked_reason(&self, node: usize, row: usize) -> pb::UnrankedReason {
-        let has_figure = |(position, cells): &(usize, crate::store::EditionCells)| {
-            self.is_under(*position, node)
-                && cells
-                    .cells
-                    .get(row)
-                    .is_some_and(|cell| cell.figure.is_some())
-        };
-        if self.inputs.leaves.iter().any(has_figure) {
-            pb::UnrankedReason::LowAvailability
-        } else {
-            pb::UnrankedReason::NoData
+    /// Why each of `rows`, which have no score at a node, has none.
+    ///
+    /// # Errors
+    /// A fault of the store, CANCELLED once nobody waits.
+    pub(super) fn unranked_reasons(
+        &self,
+        node: usize,
+        rows: &[usize],
+        control: &dyn Control,
+    ) -> Result<BTreeMap<usize, pb::UnrankedReason>, Fault> {
+        let reasons = rows.iter().map(|row| (*row, pb::UnrankedReason::NoData));
+        let mut reasons: BTreeMap<_, _> = reasons.collect();
+        if reasons.is_empty() {
+            return Ok(reasons);
         }
+        let mut look = |cells: &EditionCells| {
+            for (row, reason) in &mut reasons {
+                let cell = cells.cells.get(*row);
+                if cell.is_some_and(|cell| cell.figure.is_some()) {
+                    *reason = pb::UnrankedReason::LowAvailability;
+                }
+            }
+        };
+        let nodes = self.fixed.nodes.iter().enumerate();
+        let leaves = nodes.filter(|(_, node)| node.indicator.is_some());
+        for (leaf, _) in leaves.filter(|(leaf, _)| self.is_under(*leaf, node)) {
+            control.check()?;
+            match &self.cells {
+                Cells::Read(leaves) => {
+                    if let Some((_, cells)) = leaves.iter().find(|(of, _)| *of == leaf) {
+                        look(cells);
+                    }
+                }
+                Cells::Stored(read, uid) => look(&edition_cells(*read, *uid, leaf)?),
+            }
+        }
+        Ok(reasons)
     }
 
     fn is_under(&self, node: usize, ancestor: usize) -> bool {
-        let nodes = &self.inputs.fixed.nodes;
+        let nodes = &self.fixed.nodes;
         let mut at = Some(node);
         while let Some(position) = at {
             if position == ancestor {
@@ -410,14 +304,14 @@ impl Table {
 
 /// The groups of entities by the value of a label: a number each, and the values by number.
 pub(super) fn groups(
-    inputs: &Inputs,
+    entities: &[EntityRow],
     label: &str,
     control: &dyn Control,
 ) -> Result<(Vec<Option<u32>>, Vec<String>), Stopped> {
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut values = Vec::new();
-    let mut groups = Vec::with_capacity(inputs.fixed.entities.len());
-    for entity in attended(inputs.fixed.entities.iter(), control) {
+    let mut groups = Vec::with_capacity(entities.len());
+    for entity in attended(entities, control) {
         let group = entity?.labels.get(label).map(|value| {
             *numbers.entry(value).or_insert_with(|| {
                 values.push(value.clone());

@@ -202,17 +202,35 @@ fn tried_rows<'a>(
         .collect()
 }
 
+/// Reads framework, methodology and entities of an edition.
+///
+/// # Errors
+/// A fault of the store; INTERNAL if they are missing.
+pub fn edition_inputs(read: &impl Read, uid: u64) -> Result<EditionInputs, Fault> {
+    let found = read.get(&EDITION_INPUTS, &uid);
+    let found = found.map_err(|e| store_fault(&e))?;
+    let found = found.ok_or_else(|| Fault::internal(&"an edition without inputs"))?;
+    Ok(found.value)
+}
+
+/// Reads the cells of a leaf of an edition.
+///
+/// # Errors
+/// A fault of the store; INTERNAL if they are missing.
+pub fn edition_cells(read: &impl Read, uid: u64, leaf: usize) -> Result<EditionCells, Fault> {
+    let leaf = u32::try_from(leaf).map_err(|e| Fault::internal(&e))?;
+    let found = read.get(&EDITION_CELLS, &(uid, leaf));
+    let found = found.map_err(|e| store_fault(&e))?;
+    let found = found.ok_or_else(|| Fault::internal(&"an edition lacks a column"))?;
+    Ok(found.value)
+}
+
 /// Reads the inputs of an edition.
 ///
 /// # Errors
 /// A fault of the store; INTERNAL if parts of the edition are missing.
 pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inputs, Fault> {
-    let fixed = read
-        .get(&EDITION_INPUTS, &uid)
-        .map_err(|e| store_fault(&e))?;
-    let fixed = fixed
-        .ok_or_else(|| Fault::internal(&"an edition without inputs"))?
-        .value;
+    let fixed = edition_inputs(read, uid)?;
     let expected = fixed
         .nodes
         .iter()

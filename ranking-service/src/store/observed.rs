@@ -14,7 +14,7 @@ use almanac_service_kit::{
 };
 
 use super::{
-    EditionCell, OBSERVATIONS, Observation, PeriodSelection,
+    CellTold, EditionCell, OBSERVATIONS, Observation, PeriodSelection,
     catalog::EntitySet,
     load::{Figures, TriedCells},
 };
@@ -25,6 +25,8 @@ const SELECTIONS: usize = 4;
 /// Bytes of one observation in the columns, and of one selected cell.
 const BYTES: usize = 28;
 const SELECTED_BYTES: usize = size_of::<EditionCell>() + 12;
+/// Bytes of what an observation says, but for its texts: listed, looked up by, and what cells share.
+const TEXT_BYTES: usize = 2 * size_of::<Told>() + size_of::<CellTold>() + 24;
 /// Texts that no observation has any more are dropped by a new load once there are this many.
 const UNUSED_TEXTS: usize = 1024;
 
@@ -32,10 +34,8 @@ const UNUSED_TEXTS: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Told {
     kind: Kind,
-    source: String,
-    status: i32,
-    missing_reason: i32,
-    state_note: String,
+    /// What a cell that it is selected for says.
+    cell: Arc<CellTold>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,8 +61,8 @@ pub struct Observed {
 /// What is told, each once.
 #[derive(Debug, Clone, Default)]
 struct Texts {
-    by_number: Vec<Arc<Told>>,
-    numbers: HashMap<Arc<Told>, u32>,
+    by_number: Vec<Told>,
+    numbers: HashMap<Told, u32>,
 }
 
 /// What a period selects for a set of entities.
@@ -153,8 +153,7 @@ impl Decoded for Observed {
     }
 
     fn bytes(&self) -> usize {
-        let text =
-            |told: &Arc<Told>| 2 * size_of::<Told>() + told.source.len() + told.state_note.len();
+        let text = |told: &Told| TEXT_BYTES + told.cell.text_bytes();
         let texts: usize = self.texts.by_number.iter().map(text).sum();
         let entities = self.entities.chunk_by(|a, b| a == b).count();
         // Every loaded column is one from which something is selected.
@@ -172,16 +171,15 @@ impl Observed {
     }
 
     fn push(&mut self, entity: u64, ordinal: i64, observation: Observation) {
-        let (value, kind) = match observation.state {
-            CellState::Value(value) => (value, Kind::Value),
-            CellState::Missing => (0.0, Kind::Missing),
-            CellState::Retracted => (0.0, Kind::Retracted),
+        let value = match observation.state {
+            CellState::Value(value) => value,
+            CellState::Missing | CellState::Retracted => 0.0,
         };
         self.entities.push(entity);
         self.ordinals.push(ordinal);
         self.values.push(value);
-        self.told
-            .push(self.texts.number(Told::new(kind, observation)));
+        let last = self.told.last().copied();
+        self.told.push(self.texts.number(observation, last));
     }
 
     fn copy(&mut self, from: &Self, rows: std::ops::Range<usize>) {
@@ -198,7 +196,7 @@ impl Observed {
         rows: std::ops::Range<usize>,
     ) -> impl Iterator<Item = Candidate<'_>> + Clone {
         rows.map(|row| {
-            let told = &*self.texts.by_number[self.told[row] as usize];
+            let told = &self.texts.by_number[self.told[row] as usize];
             let state = match told.kind {
                 Kind::Value => CellState::Value(self.values[row]),
                 Kind::Missing => CellState::Missing,
@@ -252,7 +250,9 @@ impl Observed {
             let &(uid, row) = entity?;
             at += self.entities[at..].partition_point(|entity| *entity < uid);
             let end = at + self.entities[at..].partition_point(|entity| *entity == uid);
-            cells[row as usize] = choose(selection, self.candidates(at..end));
+            if let Some(cell) = choose(selection, self.candidates(at..end)) {
+                cells[row as usize] = cell;
+            }
             at = end;
         }
         Ok(cells)
@@ -280,24 +280,26 @@ impl Observed {
             let end = self.entities.partition_point(|entity| *entity <= uid);
             let told: Vec<(i64, CellState, Told)> = tried
                 .iter()
-                .map(|(ordinal, tried)| (*ordinal, tried.state, Told::tried(tried)))
+                .map(|(ordinal, tried)| {
+                    (*ordinal, tried.state, Told::new(Observation::clone(tried)))
+                })
                 .collect();
             let stored = self.candidates(start..end);
             let stored = stored.filter(|(ordinal, ..)| !tried.contains_key(ordinal));
             let tried = told
                 .iter()
                 .map(|(ordinal, state, told)| (*ordinal, *state, told));
-            cells[row] = choose(selection, stored.chain(tried));
+            cells[row] = choose(selection, stored.chain(tried)).unwrap_or_default();
         }
         Cells::new(cells, selection)
     }
 }
 
-/// The cell that counts among those of an entity; no period stands twice.
+/// The cell that counts among those of an entity, if one does; no period stands twice.
 fn choose<'a>(
     selection: PeriodSelection,
     mut own: impl Iterator<Item = Candidate<'a>> + Clone,
-) -> EditionCell {
+) -> Option<EditionCell> {
     let look_back = LookBack::new(selection.period.ordinal(), selection.max_age);
     let cells = own
         .clone()
@@ -305,20 +307,13 @@ fn choose<'a>(
     let (figure, ordinal) = match look_back.select(cells) {
         Selection::Found(figure) => (Some((figure.value, figure.ordinal)), figure.ordinal),
         Selection::NotFound(Absence::KnownMissing { ordinal }) => (None, ordinal),
-        Selection::NotFound(_) => return EditionCell::default(),
+        Selection::NotFound(_) => return None,
     };
-    let Some((_, _, told)) = own.find(|(other, ..)| *other == ordinal) else {
-        return EditionCell::default();
-    };
-    EditionCell {
+    let (_, _, told) = own.find(|(other, ..)| *other == ordinal)?;
+    Some(EditionCell {
         figure,
-        source: told.source.clone(),
-        status: told.status,
-        missing: match figure {
-            Some(_) => None,
-            None => Some((told.missing_reason, told.state_note.clone())),
-        },
-    }
+        told: Arc::clone(&told.cell),
+    })
 }
 
 impl Cells {
@@ -331,30 +326,54 @@ impl Cells {
 }
 
 impl Told {
-    fn new(kind: Kind, observation: Observation) -> Self {
+    fn new(observation: Observation) -> Self {
+        let kind = Kind::of(observation.state);
+        let missing = (observation.missing_reason, observation.state_note);
         Self {
             kind,
-            source: observation.source,
-            status: observation.status,
-            missing_reason: observation.missing_reason,
-            state_note: observation.state_note,
+            cell: Arc::new(CellTold {
+                source: observation.source,
+                status: observation.status,
+                missing: (kind != Kind::Value).then_some(missing),
+            }),
         }
     }
 
-    /// The state of what is tried stands beside it.
-    fn tried(observation: &Observation) -> Self {
-        Self::new(Kind::Value, observation.clone())
+    fn is_of(&self, observation: &Observation) -> bool {
+        let missing = self.cell.missing.as_ref();
+        self.kind == Kind::of(observation.state)
+            && self.cell.source == observation.source
+            && self.cell.status == observation.status
+            && missing.is_none_or(|(reason, note)| {
+                (*reason, note) == (observation.missing_reason, &observation.state_note)
+            })
+    }
+}
+
+impl Kind {
+    fn of(state: CellState) -> Self {
+        match state {
+            CellState::Value(_) => Self::Value,
+            CellState::Missing => Self::Missing,
+            CellState::Retracted => Self::Retracted,
+        }
     }
 }
 
 impl Texts {
-    fn number(&mut self, told: Told) -> u32 {
+    /// The number of what an observation says; quickly, where the one before said the same.
+    fn number(&mut self, observation: Observation, before: Option<u32>) -> u32 {
+        if let Some(number) = before
+            && self.by_number[number as usize].is_of(&observation)
+        {
+            return number;
+        }
+        let told = Told::new(observation);
         if let Some(number) = self.numbers.get(&told) {
             return *number;
         }
         let number = u32::try_from(self.by_number.len()).unwrap_or(u32::MAX);
-        let told = Arc::new(told);
-        self.by_number.push(Arc::clone(&told));
+        self.by_number.push(told.clone());
         self.numbers.insert(told, number);
         number
     }

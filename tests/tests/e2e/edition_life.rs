@@ -6,7 +6,8 @@ use pb::{edition::State, verify_edition_response::Outcome};
 use tonic::Code;
 
 use crate::support::{
-    DATASET, RankingClient, edition_request, id_of, live_request, ranking, refused, small, write,
+    DATASET, RankingClient, edition_request, entity_request, id_of, index, index_request,
+    live_request, ranking, refused, small, write,
 };
 
 const FIRST: &str = "datasets/cities/indices/livable/editions/first";
@@ -121,6 +122,63 @@ async fn an_edition_stays_as_it_was() {
         (cells.observations[0].value, cells.observations[0].age),
         (Some(0.0), 0)
     );
+    fresh.stop().await;
+}
+
+#[tokio::test]
+async fn an_edition_says_as_the_live_ranking_does_why_an_entity_is_unranked() {
+    let fresh = ranking().await;
+    let mut client = fresh.service.client();
+    small(&mut client).await;
+    for id in ["rome", "nice"] {
+        let created = client.create_entity(entity_request(id, "europe")).await;
+        created.unwrap();
+    }
+    // Of what Nice needs in both, it has one.
+    let one = vec![wire::observation("air", "nice", "2023", 6.0)];
+    client.write_observations(write(one)).await.unwrap();
+    let mut strict = index();
+    if let Some(aggregation) = strict
+        .methodology
+        .as_mut()
+        .and_then(|m| m.aggregation.as_mut())
+    {
+        aggregation.minimum_availability = Some(1.0);
+    }
+    let created = client.create_index(index_request("strict", strict)).await;
+    created.unwrap();
+    let request = pb::CreateEditionRequest {
+        parent: format!("{DATASET}/indices/strict"),
+        ..edition_request("first")
+    };
+    let edition = client.create_edition(request).await.unwrap().into_inner();
+    assert_eq!(edition.state(), State::Published);
+
+    let live = wire::live(&format!("{DATASET}/indices/strict"));
+    for source in [live, wire::edition(&edition.name)] {
+        let why = async |node: &str| {
+            let request = pb::ListRankingResultsRequest {
+                source: source.clone(),
+                node: node.to_owned(),
+                ..Default::default()
+            };
+            let listed = client.clone().list_ranking_results(request).await;
+            let results = listed.unwrap().into_inner().results;
+            let of = |id: &str| {
+                let found = results.iter().find(|one| id_of(&one.entity) == id);
+                found.map(pb::RankingResult::unranked_reason)
+            };
+            (of("oslo"), of("nice"), of("rome"))
+        };
+        let (ranked, few, none) = (
+            Some(pb::UnrankedReason::Unspecified),
+            Some(pb::UnrankedReason::LowAvailability),
+            Some(pb::UnrankedReason::NoData),
+        );
+        assert_eq!(why("").await, (ranked, few, none));
+        assert_eq!(why("breathing").await, (ranked, ranked, none));
+        assert_eq!(why("transit").await, (ranked, none, none));
+    }
     fresh.stop().await;
 }
 

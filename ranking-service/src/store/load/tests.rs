@@ -20,7 +20,7 @@ use crate::{
         methodology::{ConstantColumn, Methodology},
         selection::{Absence, CellState, LookBack, PeriodCell, Selection},
     },
-    store::{ENTITIES, Entity, EntityFilter, INDICATORS, Indicator, OBSERVATIONS, Plan},
+    store::{CellTold, ENTITIES, Entity, EntityFilter, INDICATORS, Indicator, OBSERVATIONS, Plan},
 };
 
 const DATASET: u64 = 1;
@@ -169,11 +169,13 @@ fn expected(
     let at = &own[&at];
     EditionCell {
         figure,
-        source: at.source.clone(),
-        status: at.status,
-        missing: figure
-            .is_none()
-            .then(|| (at.missing_reason, at.state_note.clone())),
+        told: Arc::new(CellTold {
+            source: at.source.clone(),
+            status: at.status,
+            missing: figure
+                .is_none()
+                .then(|| (at.missing_reason, at.state_note.clone())),
+        }),
     }
 }
 
