@@ -20,7 +20,7 @@ use super::transaction::Transaction;
 use super::writer::{LogWriter, NotAppended};
 
 /// Bytes of log after which a group is closed. What takes its place behind a large one waits for all
-/// of it, and what is given up before its own group began is never written.
+/// of it, and a group that nobody waits for any more is not written.
 const GROUP_BYTES: usize = 128 << 10;
 /// The longest that a group waits for as many callers as the one before had.
 const GATHER_LIMIT: Duration = Duration::from_millis(1);
@@ -161,6 +161,8 @@ impl Committer {
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
             None if frames.is_empty() => Ok(()),
+            // All who are there have left meanwhile: as if none had come.
+            None if !answers.iter().any(|(job, ..)| job.wanted()) => return,
             None => self.make_durable(tip, frames, pairs),
         };
         let durable = self.shared.published().tip.revision;

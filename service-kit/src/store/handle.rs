@@ -139,8 +139,8 @@ impl Store {
     /// success, the commit survives a crash and the loss of power, and is visible.
     ///
     /// Transactions run one after the other, on a thread of the store's, and are never retried.
-    /// Waits while the queue is full. If the future is dropped before the closure has begun, the
-    /// closure may or may not run; once begun, it commits.
+    /// Waits while the queue is full. If the future is dropped, the closure may run or not, and what
+    /// it wrote is committed whole or not at all.
     ///
     /// # Errors
     /// [`TransactError::Aborted`] with the closure's own error, [`TransactError::Panicked`], and

@@ -50,8 +50,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             &format!("{name}: processor time, most"),
             used,
         ));
-        let busy = times.iter().map(|after| after.busy).collect();
-        tell_busy(&name, busy, tell);
+        tell_busy(&name, &times, tell);
     }
     let name = format!("{program}, calls cancelled in mid-computation");
     tell(Finding::note(&name, cancelled));

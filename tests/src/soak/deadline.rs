@@ -49,7 +49,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
                 wrong += 1;
             }
             late.push(end.saturating_sub(timeout));
-            busy.push(after(process, begun + timeout).await?.busy);
+            busy.push(after(process, begun + timeout).await?);
         }
         all += late.len() as u64;
         let name = format!("{program}, {}", call.name);
@@ -62,7 +62,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             most,
             LATE,
         ));
-        tell_busy(&name, busy, tell);
+        tell_busy(&name, &busy, tell);
     }
     tell(Finding::none(
         &format!("{program}, passed deadlines not answered DEADLINE_EXCEEDED"),

@@ -21,27 +21,54 @@ const WATCH: Duration = Duration::from_millis(120);
 /// itself take their time too.
 const IDLE: Duration = Duration::from_millis(2);
 
-/// The processor time that the threads of a process have used, by the scheduler's own clock, which
-/// is brought up to date at each of its ticks (1 to 10 ms). What ended threads used is left out.
-pub(super) fn cpu_time(process: u32) -> Outcome<Duration> {
-    let mut nanoseconds = 0;
+/// How the threads of a store are named: what they do is finished once it has begun.
+const STORE: [&str; 2] = ["store-", "sled-"];
+
+/// Processor time of the threads of a process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    /// Of those that answer and compute.
+    calls: Duration,
+    /// Of those that commit.
+    store: Duration,
+}
+
+/// By the scheduler's own clock, which is brought up to date at each of its ticks (1 to 10 ms). What
+/// ended threads used is left out.
+fn used(process: u32) -> Outcome<Used> {
+    let mut sum = Used::default();
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let path = thread?.path();
+        let read = |file| fs::read_to_string(path.join(file));
         // A thread may end while it is looked at.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
+        let (Ok(text), Ok(name)) = (read("schedstat"), read("comm")) else {
             continue;
         };
         let used = text.split(' ').next().ok_or("an empty schedstat")?;
-        nanoseconds += used.parse::<u64>()?;
+        let used = Duration::from_nanos(used.parse()?);
+        if STORE.iter().any(|begin| name.starts_with(begin)) {
+            sum.store += used;
+        } else {
+            sum.calls += used;
+        }
     }
-    Ok(Duration::from_nanos(nanoseconds))
+    Ok(sum)
+}
+
+/// The processor time that the threads of a process have used.
+pub(super) fn cpu_time(process: u32) -> Outcome<Duration> {
+    let used = used(process)?;
+    Ok(used.calls + used.store)
 }
 
 /// What a process did after a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct After {
-    /// How long it went on computing: until the first look after which it used next to nothing
-    /// more for the rest of the watch.
+    /// How long it went on answering and computing: until the first look after which that took next
+    /// to nothing more for the rest of the watch.
     pub(super) busy: Duration,
+    /// The same of its store, which finishes a commit that it has begun.
+    pub(super) committing: Duration,
     /// The processor time it used from the first look on, of all its threads.
     pub(super) used: Duration,
 }
@@ -54,19 +81,22 @@ pub(super) async fn after(process: u32, begin: Instant) -> Outcome<After> {
     loop {
         step.tick().await;
         let at = begin.elapsed();
-        looks.push((at, cpu_time(process)?));
+        looks.push((at, used(process)?));
         if at >= WATCH {
             break;
         }
     }
-    let last = looks.last().map_or(Duration::ZERO, |(_, used)| *used);
-    let first = looks.first().map_or(Duration::ZERO, |(_, used)| *used);
-    let idle = looks
-        .iter()
-        .find(|(_, used)| last.saturating_sub(*used) <= IDLE);
+    let last = looks.last().map_or(Used::default(), |(_, used)| *used);
+    let first = looks.first().map_or(last, |(_, used)| *used);
+    let idle_from = |of: fn(&Used) -> Duration| {
+        let rest = |used: &Used| of(&last).saturating_sub(of(used));
+        let idle = looks.iter().find(|(_, used)| rest(used) <= IDLE);
+        idle.map_or(WATCH, |(at, _)| *at)
+    };
     Ok(After {
-        busy: idle.map_or(WATCH, |(at, _)| *at),
-        used: last.saturating_sub(first),
+        busy: idle_from(|used| used.calls),
+        committing: idle_from(|used| used.store),
+        used: (last.calls + last.store).saturating_sub(first.calls + first.store),
     })
 }
 

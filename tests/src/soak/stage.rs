@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::{
     Finding, Plan, Tell,
+    machine::After,
     work::{Ask, Call, Long, caller},
 };
 use crate::{
@@ -101,8 +102,10 @@ impl<L: Long> Stage<L> {
     }
 }
 
-/// Tells the median and the worst of how long the process went on after calls were left.
-pub(super) fn tell_busy(name: &str, mut busy: Vec<Duration>, tell: Tell<'_>) {
+/// Tells the median and the worst of how long the process went on after calls were left, and how long
+/// its store did: a commit that has begun is finished.
+pub(super) fn tell_busy(name: &str, after: &[After], tell: Tell<'_>) {
+    let mut busy: Vec<_> = after.iter().map(|after| after.busy).collect();
     busy.sort_unstable();
     let median = busy.get(busy.len() / 2).copied().unwrap_or_default();
     tell(Finding::time(&format!("{name}: busy p50"), median));
@@ -111,5 +114,11 @@ pub(super) fn tell_busy(name: &str, mut busy: Vec<Duration>, tell: Tell<'_>) {
         &format!("{name}: busy at most"),
         most,
         IDLE,
+    ));
+    let committing = after.iter().map(|after| after.committing).max();
+    let committing = committing.unwrap_or_default();
+    tell(Finding::time(
+        &format!("{name}: store busy at most"),
+        committing,
     ));
 }

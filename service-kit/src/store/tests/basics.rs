@@ -272,6 +272,40 @@ async fn closing_commits_what_is_queued_and_then_refuses() {
     ));
 }
 
+/// Runs a transaction that puts something, and has its caller leave before it becomes durable.
+async fn left(store: &Store) {
+    let (begins, begun) = tokio::sync::oneshot::channel();
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let of = store.clone();
+    let call = tokio::spawn(async move {
+        of.transact(move |tx| {
+            begins.send(()).unwrap();
+            gate.recv().unwrap();
+            tx.put(&CITIES, &(9, "left"), &"never".to_owned())
+        })
+        .await
+    });
+    begun.await.unwrap();
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    go.send(()).unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..2).await;
+    left(&store).await;
+    fill(&store, 2..3).await;
+    assert_eq!(store.latest().revision(), Revision::new(3));
+    assert_eq!(content(&store.latest()).unwrap(), filled(3));
+    store.close().unwrap();
+    let store = open(dir.path());
+    assert_eq!(content(&store.latest()).unwrap(), filled(3));
+    store.verify().unwrap();
+}
+
 #[test]
 fn an_absent_store_is_created_only_if_allowed() {
     let dir = tempfile::tempdir().unwrap();
