@@ -141,7 +141,13 @@ pub fn gather(
             .push(format!("{key} in the file: there is no such setting"));
     }
     values.warn_of_unknown(settings, environment);
-    let action = match matches.get_one::<String>("action").map(String::as_str) {
+    let asked = matches.get_one::<String>("action").map(String::as_str);
+    for (flag, of) in [("to", "backup"), ("from", "restore")] {
+        if matches.contains_id(flag) && asked != Some(of) {
+            values.faults.push(format!("--{flag} is for {of} only"));
+        }
+    }
+    let action = match asked {
         Some("healthcheck") => Action::Healthcheck,
         Some("verify") => Action::Verify,
         Some("compact") => Action::Compact,
@@ -419,6 +425,13 @@ mod tests {
     #[test]
     fn an_unknown_flag_is_a_fault_and_an_unknown_variable_a_warning() {
         assert!(matches!(gather(&["--odd"], &[], ""), Err(Early::Faults(_))));
+        for misplaced in [&["verify", "--to", "b"][..], &["--from", "b"], &["backup"]] {
+            let (_, values) = gather(misplaced, &[], "").unwrap();
+            assert!(
+                matches!(values.finish(), Err(Early::Faults(_))),
+                "{misplaced:?}"
+            );
+        }
         assert!(matches!(
             gather(&["--version"], &[], ""),
             Err(Early::Print(_))

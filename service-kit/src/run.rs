@@ -246,6 +246,11 @@ where
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    if action != Action::Serve {
+        for warning in &values.warnings {
+            complain(program.name, warning);
+        }
+    }
     if action == Action::PrintConfig {
         return say(&values.print(), ExitCode::SUCCESS);
     }

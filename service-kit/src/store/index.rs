@@ -141,6 +141,10 @@ impl Index {
         (disk, cache_bytes): (&dyn Disk, u64),
     ) -> Result<Box<dyn Engine>, StoreError> {
         if let Some(Self { engine, extent }) = adopted {
+            if extent.tip.revision < high.tip.revision {
+                let (from, to) = (extent.tip.revision.get(), high.tip.revision.get());
+                tracing::info!(from, to, "the index is brought forward to the log");
+            }
             match replay(&*engine, log, extent, high) {
                 Ok(true) => return Ok(engine),
                 Ok(false) => rebuilding("it has pairs that the log has not"),
