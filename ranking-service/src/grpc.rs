@@ -18,6 +18,7 @@ use crate::{error::DOMAIN, store::load::Decoded};
 use observations::Observations;
 
 pub mod datasets;
+pub mod edition_cells;
 pub mod edition_jobs;
 pub mod editions;
 pub mod entities;
@@ -166,6 +167,6 @@ impl RankingService for App {
         withdraw_edition(WithdrawEditionRequest) -> pb::Edition = editions::withdraw;
         verify_edition(VerifyEditionRequest) -> pb::VerifyEditionResponse = editions::verify;
         list_edition_observations(ListEditionObservationsRequest)
-            -> pb::ListEditionObservationsResponse = editions::list_observations;
+            -> pb::ListEditionObservationsResponse = edition_cells::list;
     }
 }
