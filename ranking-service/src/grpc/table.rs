@@ -1,6 +1,10 @@
 //! A ranking at hand, live or published: what lists and scorecards answer from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    iter::successors,
+    sync::Arc,
+};
 
 use almanac_proto::{
     common::v1::ErrorReason as Common,
@@ -22,7 +26,7 @@ use super::{App, editions::Editions, indices::Indices, overrides};
 use crate::{
     compute::{Computed, compute, compute_knowing},
     convert,
-    domain::digest::ENGINE_VERSION,
+    domain::{digest::ENGINE_VERSION, framework::Node},
     store::{
         EditionCells, EditionInputs, EditionOutcome, EditionResult, EditionState, EntityRow, Index,
         load::{
@@ -259,46 +263,62 @@ impl Table<'_> {
         rows: &[usize],
         control: &dyn Control,
     ) -> Result<BTreeMap<usize, pb::UnrankedReason>, Fault> {
-        let reasons = rows.iter().map(|row| (*row, pb::UnrankedReason::NoData));
-        let mut reasons: BTreeMap<_, _> = reasons.collect();
-        if reasons.is_empty() {
-            return Ok(reasons);
+        if rows.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        let mut look = |cells: &EditionCells| {
-            for (row, reason) in &mut reasons {
-                let cell = cells.cells.get(*row);
-                if cell.is_some_and(|cell| cell.figure.is_some()) {
-                    *reason = pb::UnrankedReason::LowAvailability;
-                }
-            }
-        };
-        let nodes = self.fixed.nodes.iter().enumerate();
-        let leaves = nodes.filter(|(_, node)| node.indicator.is_some());
-        for (leaf, _) in leaves.filter(|(leaf, _)| self.is_under(*leaf, node)) {
+        let mut without: BTreeSet<usize> = rows.iter().copied().collect();
+        let mut texts = 0;
+        if let Cells::Stored(..) = self.cells {
+            // One column after the other.
+            claim(estimate(&[], 1, self.fixed.entities.len()), control)?;
+        }
+        for leaf in self.leaves_under(node, control)? {
             control.check()?;
-            match &self.cells {
+            let stored;
+            let cells = match &self.cells {
                 Cells::Read(leaves) => {
-                    if let Some((_, cells)) = leaves.iter().find(|(of, _)| *of == leaf) {
-                        look(cells);
-                    }
+                    let at = leaves.binary_search_by_key(&leaf, |(position, _)| *position);
+                    at.ok().map(|at| &leaves[at].1)
                 }
-                Cells::Stored(read, uid) => look(&edition_cells(*read, *uid, leaf)?),
+                Cells::Stored(read, uid) => {
+                    stored = edition_cells(*read, *uid, leaf)?;
+                    claim(stored.told_bytes().saturating_sub(texts), control)?;
+                    texts = texts.max(stored.told_bytes());
+                    Some(&stored)
+                }
+            };
+            let has_figure = |row: &usize| {
+                let cell = cells.and_then(|cells| cells.cells.get(*row));
+                cell.is_some_and(|cell| cell.figure.is_some())
+            };
+            without.retain(|row| !has_figure(row));
+            if without.is_empty() {
+                break;
             }
         }
-        Ok(reasons)
+        let reason = |row: &usize| match without.contains(row) {
+            true => pb::UnrankedReason::NoData,
+            false => pb::UnrankedReason::LowAvailability,
+        };
+        Ok(rows.iter().map(|row| (*row, reason(row))).collect())
     }
 
-    fn is_under(&self, node: usize, ancestor: usize) -> bool {
+    /// Positions of the leaves at or below a node, in order.
+    fn leaves_under(&self, node: usize, control: &dyn Control) -> Result<Vec<usize>, Stopped> {
         let nodes = &self.fixed.nodes;
-        let mut at = Some(node);
-        while let Some(position) = at {
-            if position == ancestor {
-                return true;
+        let ids = nodes.iter().enumerate();
+        let by_id: HashMap<&str, usize> = ids.map(|(at, node)| (node.id.as_str(), at)).collect();
+        let parent = |node: &Node| by_id.get(node.parent.as_deref()?).copied();
+        let parents: Vec<Option<usize>> = nodes.iter().map(parent).collect();
+        let mut under = Vec::new();
+        for leaf in attended(nodes.iter().enumerate(), control) {
+            let (leaf, of) = leaf?;
+            let mut upwards = successors(Some(leaf), |at| parents[*at]);
+            if of.indicator.is_some() && upwards.any(|at| at == node) {
+                under.push(leaf);
             }
-            let parent = nodes.get(position).and_then(|node| node.parent.as_deref());
-            at = parent.and_then(|parent| nodes.iter().position(|node| node.id == parent));
         }
-        false
+        Ok(under)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::domain::direction::Direction;
 
 /// Most of a cell in the store but for its texts: the figure, the ordinal, two numbers, two lengths.
 const CELL_BYTES: usize = 32;
+/// What cells say, but for its texts, with its counts and its place in the set that finds it again.
+const TOLD_BYTES: usize = size_of::<CellTold>() + 40;
 /// So many cells are made room for before any was read, whatever the bytes say.
 const ROOM: usize = 1 << 16;
 
@@ -68,6 +70,16 @@ impl EditionCells {
         let cells = self.cells.iter();
         let cells = cells.map(|cell| cell.told.text_bytes() + CELL_BYTES);
         cells.sum::<usize>() + self.unit.len() + self.display_name.len() + self.source.len() + 64
+    }
+
+    /// About how many bytes of memory what the cells say takes, besides the cells.
+    #[must_use]
+    pub fn told_bytes(&self) -> usize {
+        let runs = self.cells.chunk_by(|a, b| Arc::ptr_eq(&a.told, &b.told));
+        let told = runs.filter_map(|run| Some(&run.first()?.told));
+        let mut counted = HashSet::new();
+        let distinct = told.filter(|told| counted.insert(Arc::as_ptr(told)));
+        distinct.map(|told| TOLD_BYTES + told.text_bytes()).sum()
     }
 }
 
@@ -206,6 +218,8 @@ mod tests {
                 prop_assert_eq!(&read.told.missing, &first.missing);
                 told.insert((&*read.told, Arc::as_ptr(&read.told)));
             }
+            let texts = told.iter().map(|(told, _)| told.text_bytes() + TOLD_BYTES);
+            prop_assert_eq!(read.told_bytes(), texts.sum::<usize>());
             let distinct: HashSet<_> = told.iter().map(|(told, _)| told).collect();
             prop_assert_eq!(distinct.len(), told.len(), "what is the same is not shared");
         }

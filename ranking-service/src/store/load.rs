@@ -242,6 +242,7 @@ pub fn edition(read: &impl Read, uid: u64, control: &dyn Control) -> Result<Inpu
     for cells in read.scan(&EDITION_CELLS, &(uid,)) {
         control.check()?;
         let ((_, position), version) = cells.map_err(|e| store_fault(&e))?;
+        claim(version.value.told_bytes(), control)?;
         leaves.push((position as usize, version.value));
     }
     if leaves.len() != expected {

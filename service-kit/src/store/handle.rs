@@ -196,7 +196,7 @@ impl Store {
         self.shared.watch_health()
     }
 
-    /// Refuses new transactions, commits those that are queued, and closes the index so that the
+    /// Refuses new transactions, commits those queued that are still waited for, and closes the index so that the
     /// next open is fast. Blocks until all is done. Later calls answer [`StoreError::Closed`],
     /// another `close` the same as the first.
     ///

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     Finding, Plan, Tell,
-    machine::{After, after, cpu_time},
+    machine::{After, after, calls_time},
     stage::{Stage, tell_busy},
     work::{Call, Long},
 };
@@ -68,7 +68,7 @@ async fn leave<L: Long>(
     length: Duration,
 ) -> Outcome<Option<After>> {
     let process = stage.process();
-    let before = cpu_time(process)?;
+    let before = calls_time(process)?;
     let part = stage.part(length, (10, 70));
     let mut one = (call.begin)(stage.client.clone(), stage.ask(None));
     let mut other = (call.begin)(stage.client.clone(), stage.ask(None));
@@ -79,7 +79,7 @@ async fn leave<L: Long>(
         }
     };
     let answered = timeout(part, first).await;
-    let computing = cpu_time(process)?.saturating_sub(before) >= WORK;
+    let computing = calls_time(process)?.saturating_sub(before) >= WORK;
     drop((one, other));
     // What is left of those that were over must not count for the next either.
     let after = after(process, Instant::now()).await?;

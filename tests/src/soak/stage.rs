@@ -19,6 +19,9 @@ use crate::{
 
 /// The process must be idle so soon after nobody waits any more.
 const IDLE: Duration = Duration::from_millis(50);
+/// And its store so soon: by then it has finished one commit, of a whole chunk of an import, and begun
+/// no other.
+const COMMITTED: Duration = Duration::from_millis(100);
 /// A call of which more is not waited for is long enough.
 const LONG: Duration = Duration::from_secs(1);
 /// So many times in a row a call may be over too soon.
@@ -116,9 +119,9 @@ pub(super) fn tell_busy(name: &str, after: &[After], tell: Tell<'_>) {
         IDLE,
     ));
     let committing = after.iter().map(|after| after.committing).max();
-    let committing = committing.unwrap_or_default();
-    tell(Finding::time(
+    tell(Finding::within(
         &format!("{name}: store busy at most"),
         committing,
+        COMMITTED,
     ));
 }
