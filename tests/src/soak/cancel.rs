@@ -70,8 +70,8 @@ async fn leave<L: Long>(
     let process = stage.process();
     let before = calls_time(process)?;
     let part = stage.part(length, (10, 70));
-    let mut one = (call.begin)(stage.client.clone(), stage.ask(None));
-    let mut other = (call.begin)(stage.client.clone(), stage.ask(None));
+    let mut one = (call.begin)(stage.client.clone(), &stage.ask(None));
+    let mut other = (call.begin)(stage.client.clone(), &stage.ask(None));
     let first = async {
         tokio::select! {
             answer = &mut one => answer,

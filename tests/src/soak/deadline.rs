@@ -38,7 +38,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             let timeout = stage.part(length, (20, 50));
             let ask = stage.ask(Some(timeout));
             // What is sent is made before the clock runs: chunks of an import take it a while.
-            let pending = (call.begin)(stage.client.clone(), ask);
+            let pending = (call.begin)(stage.client.clone(), &ask);
             let begun = Instant::now();
             let answer = pending.await;
             let end = begun.elapsed();

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{
     Finding, Plan, Tell,
     machine::After,
-    work::{Ask, Call, Long, caller},
+    work::{Ask, Call, Long, Streams, caller},
 };
 use crate::{
     Outcome,
@@ -34,6 +34,7 @@ pub(super) struct Stage<L: Long> {
     /// Of all choices.
     pub(super) dice: Dice,
     service: Spawned,
+    streams: Streams,
     /// Calls so far.
     number: u64,
     /// Calls in a row that were over too soon.
@@ -49,6 +50,7 @@ impl<L: Long> Stage<L> {
         L::prepare(service.channel.clone(), plan.size).await?;
         Ok(Self {
             client: caller::<L>(service.address)?,
+            streams: Streams::connect(service.address).await?,
             dice: Dice::new(plan.seed, choices),
             service,
             number: 0,
@@ -68,6 +70,7 @@ impl<L: Long> Stage<L> {
         Ask {
             number: self.number,
             timeout,
+            streams: self.streams.clone(),
         }
     }
 
@@ -76,7 +79,7 @@ impl<L: Long> Stage<L> {
         let mut length = LONG;
         // What the service keeps decoded is there from the first one on.
         for _ in 0..2 {
-            let pending = (call.begin)(self.client.clone(), self.ask(None));
+            let pending = (call.begin)(self.client.clone(), &self.ask(None));
             let begun = Instant::now();
             match timeout(LONG, pending).await {
                 Ok(answer) => answer?,

@@ -12,22 +12,27 @@ use crate::{Outcome, service::Kind};
 
 mod forecast;
 mod ranking;
+mod stream;
+
+pub(super) use stream::Streams;
 
 /// A connection that does not end a call by itself: tonic's own ends it at its deadline, so that
 /// what the service answers is never seen.
 pub(super) type Patient = Client<HttpConnector, Body>;
 
 /// What is asked of a call.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     /// Makes its arguments differ from those of other calls.
     pub(super) number: u64,
     /// Its deadline.
     pub(super) timeout: Option<Duration>,
+    /// Where it streams, if it does.
+    pub(super) streams: Streams,
 }
 
 impl Ask {
-    fn request<T>(self, message: T) -> Request<T> {
+    fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
@@ -44,13 +49,13 @@ pub(super) struct Call<C> {
     /// What it does.
     pub(super) name: &'static str,
     /// Begins it.
-    pub(super) begin: fn(C, Ask) -> Pending,
+    pub(super) begin: fn(C, &Ask) -> Pending,
     /// Whether what it began ends with it: what is stored as begun does not, it has to be cancelled.
     pub(super) ends_with_its_caller: bool,
 }
 
 impl<C> Call<C> {
-    fn new(name: &'static str, begin: fn(C, Ask) -> Pending) -> Self {
+    fn new(name: &'static str, begin: fn(C, &Ask) -> Pending) -> Self {
         Self {
             name,
             begin,
@@ -59,7 +64,7 @@ impl<C> Call<C> {
     }
 
     /// Of a call that cancels what it began when it is dropped.
-    fn cancelled(name: &'static str, begin: fn(C, Ask) -> Pending) -> Self {
+    fn cancelled(name: &'static str, begin: fn(C, &Ask) -> Pending) -> Self {
         Self {
             ends_with_its_caller: false,
             ..Self::new(name, begin)

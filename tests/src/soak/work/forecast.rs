@@ -44,12 +44,8 @@ impl Long for Forecast {
             Call::new("ListPoints, few of many", search),
             Call::new("SummarizeGrowth of a forecast", outlook),
             Call::new("ListForecastValues, few of many", values),
-            Call::new("ImportPoints, only tried", |client, ask| {
-                import(client, ask, true)
-            }),
-            Call::new("ImportPoints, written", |client, ask| {
-                import(client, ask, false)
-            }),
+            Call::new("ImportPoints, only tried", |_, ask| import(ask, true)),
+            Call::new("ImportPoints, written", |_, ask| import(ask, false)),
             Call::cancelled("CreateForecast, cancelled", create),
         ]
     }
@@ -91,12 +87,12 @@ impl Long for Forecast {
     }
 }
 
-fn solve(mut client: Client, ask: Ask) -> Pending {
+fn solve(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(question(REGIONS));
     pending(async move { client.solve_published_figures(request).await })
 }
 
-fn forecast(mut client: Client, ask: Ask) -> Pending {
+fn forecast(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::CreateForecastRequest {
         parent: MARKET.to_owned(),
         forecast_id: format!("tried-{}", ask.number),
@@ -108,7 +104,7 @@ fn forecast(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// A forecast that is made, and cancelled if it is not waited for.
-fn create(mut client: Client, ask: Ask) -> Pending {
+fn create(mut client: Client, ask: &Ask) -> Pending {
     let id = format!("made-{}", ask.number);
     let name = format!("{MARKET}/forecasts/{id}");
     let request = ask.request(pb::CreateForecastRequest {
@@ -130,7 +126,7 @@ fn create(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// From the history into what is forecast.
-fn outlook(mut client: Client, ask: Ask) -> Pending {
+fn outlook(mut client: Client, ask: &Ask) -> Pending {
     let last = FIRST_YEAR + YEARS - 1;
     let request = ask.request(pb::SummarizeGrowthRequest {
         source: Some(pb::summarize_growth_request::Source::Forecast(
@@ -143,7 +139,7 @@ fn outlook(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.summarize_growth(request).await })
 }
 
-fn values(mut client: Client, ask: Ask) -> Pending {
+fn values(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::ListForecastValuesRequest {
         parent: FORECAST.to_owned(),
         filter: format!("members.region = \"{}\"", series(0)),
@@ -152,14 +148,14 @@ fn values(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.list_forecast_values(request).await })
 }
 
-fn verify(mut client: Client, ask: Ask) -> Pending {
+fn verify(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::VerifyForecastRequest {
         name: FORECAST.to_owned(),
     });
     pending(async move { client.verify_forecast(request).await })
 }
 
-fn growth(mut client: Client, ask: Ask) -> Pending {
+fn growth(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::SummarizeGrowthRequest {
         source: Some(pb::summarize_growth_request::Source::Market(
             MARKET.to_owned(),
@@ -171,7 +167,7 @@ fn growth(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.summarize_growth(request).await })
 }
 
-fn search(mut client: Client, ask: Ask) -> Pending {
+fn search(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::ListPointsRequest {
         parent: MARKET.to_owned(),
         filter: "status = \"ESTIMATE\"".to_owned(),
@@ -182,7 +178,7 @@ fn search(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// A window of chunks; what is only tried leaves all as it was.
-fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
+fn import(ask: &Ask, validate_only: bool) -> Pending {
     let start = ImportStart {
         parent: MARKET.to_owned(),
         import_id: format!("00000000-0000-4000-8000-{:012x}", ask.number),
@@ -199,17 +195,13 @@ fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
             points: rows.collect(),
         })
     });
-    let frames: Vec<_> = std::iter::once(Frame::Start(start))
-        .chain(chunks)
-        .chain([Frame::Finish(ImportFinish {
-            total_chunks: WINDOW as i64,
-        })])
-        .map(|frame| pb::ImportPointsRequest { frame: Some(frame) })
-        .collect();
-    let request = ask.request(tokio_stream::iter(frames));
-    Box::pin(async move {
-        let mut answers = client.import_points(request).await?.into_inner();
-        while answers.message().await?.is_some() {}
-        Ok(())
-    })
+    let finish = Frame::Finish(ImportFinish {
+        total_chunks: WINDOW as i64,
+    });
+    let frames = std::iter::once(Frame::Start(start)).chain(chunks);
+    let messages = frames
+        .chain([finish])
+        .map(|frame| pb::ImportPointsRequest { frame: Some(frame) });
+    let method = "/almanac.forecast.v1.ForecastService/ImportPoints";
+    ask.streams.clone().send(method, ask.timeout, messages)
 }

@@ -45,12 +45,8 @@ impl Long for Ranking {
             Call::new("ListObservations, few of many", search),
             Call::new("ListRankingResults of an edition", published),
             Call::new("ListEditionObservations, few of many", cells),
-            Call::new("ImportObservations, only tried", |client, ask| {
-                import(client, ask, true)
-            }),
-            Call::new("ImportObservations, written", |client, ask| {
-                import(client, ask, false)
-            }),
+            Call::new("ImportObservations, only tried", |_, ask| import(ask, true)),
+            Call::new("ImportObservations, written", |_, ask| import(ask, false)),
             Call::cancelled("CreateEdition, cancelled", create),
         ]
     }
@@ -94,12 +90,12 @@ fn weighted(number: u64) -> pb::ListRankingResultsRequest {
     table::ranking(&[(&node, 1.5 + number as f64 / 1e6)])
 }
 
-fn what_if(mut client: Client, ask: Ask) -> Pending {
+fn what_if(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(weighted(ask.number));
     pending(async move { client.list_ranking_results(request).await })
 }
 
-fn scorecard(mut client: Client, ask: Ask) -> Pending {
+fn scorecard(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::GetScorecardRequest {
         source: weighted(ask.number).source,
         entity: entity(0),
@@ -108,7 +104,7 @@ fn scorecard(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.get_scorecard(request).await })
 }
 
-fn edition(mut client: Client, ask: Ask) -> Pending {
+fn edition(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::CreateEditionRequest {
         parent: table::INDEX.to_owned(),
         edition_id: format!("tried-{}", ask.number),
@@ -119,7 +115,7 @@ fn edition(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// An edition that is made, and cancelled if it is not waited for.
-fn create(mut client: Client, ask: Ask) -> Pending {
+fn create(mut client: Client, ask: &Ask) -> Pending {
     let id = format!("made-{}", ask.number);
     let name = format!("{}/editions/{id}", table::INDEX);
     let request = ask.request(pb::CreateEditionRequest {
@@ -139,7 +135,7 @@ fn create(mut client: Client, ask: Ask) -> Pending {
     )
 }
 
-fn published(mut client: Client, ask: Ask) -> Pending {
+fn published(mut client: Client, ask: &Ask) -> Pending {
     let edition = pb::ranking_source::Source::Edition(EDITION.to_owned());
     let request = ask.request(pb::ListRankingResultsRequest {
         source: Some(pb::RankingSource {
@@ -152,7 +148,7 @@ fn published(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.list_ranking_results(request).await })
 }
 
-fn cells(mut client: Client, ask: Ask) -> Pending {
+fn cells(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::ListEditionObservationsRequest {
         parent: EDITION.to_owned(),
         filter: format!("entity = \"{}\"", entity(0)),
@@ -161,14 +157,14 @@ fn cells(mut client: Client, ask: Ask) -> Pending {
     pending(async move { client.list_edition_observations(request).await })
 }
 
-fn verify(mut client: Client, ask: Ask) -> Pending {
+fn verify(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::VerifyEditionRequest {
         name: EDITION.to_owned(),
     });
     pending(async move { client.verify_edition(request).await })
 }
 
-fn search(mut client: Client, ask: Ask) -> Pending {
+fn search(mut client: Client, ask: &Ask) -> Pending {
     let request = ask.request(pb::ListObservationsRequest {
         parent: table::DATASET.to_owned(),
         filter: format!("period = \"2023\" AND entity = \"{}\"", entity(0)),
@@ -178,7 +174,7 @@ fn search(mut client: Client, ask: Ask) -> Pending {
 }
 
 /// A window of chunks; what is only tried leaves all as it was.
-fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
+fn import(ask: &Ask, validate_only: bool) -> Pending {
     let start = ImportStart {
         parent: table::DATASET.to_owned(),
         import_id: format!("00000000-0000-4000-8000-{:012x}", ask.number),
@@ -195,17 +191,13 @@ fn import(mut client: Client, ask: Ask, validate_only: bool) -> Pending {
             observations: rows.collect(),
         })
     });
-    let frames: Vec<_> = std::iter::once(Frame::Start(start))
-        .chain(chunks)
-        .chain([Frame::Finish(ImportFinish {
-            total_chunks: WINDOW as i64,
-        })])
-        .map(|frame| pb::ImportObservationsRequest { frame: Some(frame) })
-        .collect();
-    let request = ask.request(tokio_stream::iter(frames));
-    Box::pin(async move {
-        let mut answers = client.import_observations(request).await?.into_inner();
-        while answers.message().await?.is_some() {}
-        Ok(())
-    })
+    let finish = Frame::Finish(ImportFinish {
+        total_chunks: WINDOW as i64,
+    });
+    let frames = std::iter::once(Frame::Start(start)).chain(chunks);
+    let messages = frames
+        .chain([finish])
+        .map(|frame| pb::ImportObservationsRequest { frame: Some(frame) });
+    let method = "/almanac.ranking.v1.RankingService/ImportObservations";
+    ask.streams.clone().send(method, ask.timeout, messages)
 }
