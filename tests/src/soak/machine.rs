@@ -16,7 +16,7 @@ use crate::Outcome;
 /// How often a process is looked at.
 const STEP: Duration = Duration::from_millis(2);
 /// How long it is looked at to see that it stays idle.
-const WATCH: Duration = Duration::from_millis(160);
+const WATCH: Duration = Duration::from_millis(200);
 /// A process that uses less than this until the end of the watch is idle: timers and the looking
 /// itself take their time too.
 const IDLE: Duration = Duration::from_millis(2);
