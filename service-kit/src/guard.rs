@@ -4,7 +4,7 @@
 use std::{
     any::Any,
     convert::Infallible,
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
@@ -23,7 +23,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use self::trace::Trace;
+use self::trace::{Trace, TurnedAway};
 use crate::{
     answer::Answer,
     deadline::{Ending, Phase, deadline, draining},
@@ -66,6 +66,7 @@ impl<S> Layer<S> for GuardLayer {
             server: Arc::new(Server {
                 settings: self.clone(),
                 running: AtomicUsize::new(0),
+                turned_away: TurnedAway::default(),
             }),
         }
     }
@@ -78,6 +79,8 @@ struct Server {
     settings: GuardLayer,
     /// Calls and streams of the service's own methods that run.
     running: AtomicUsize,
+    /// Calls that were turned away before they were read.
+    turned_away: TurnedAway,
 }
 
 /// See [`GuardLayer`].
@@ -103,16 +106,16 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let trace = Trace::new(&request);
         let method = request.uri().path().to_owned();
-        let span = tracing::info_span!("call", request_id = trace.id(), %method);
         let server = &self.server;
         let mut call = match server.admit(&request) {
             Ok(call) => call,
             Err(fault) => {
                 let response = server.refuse(fault);
-                let turn_away = async move { Ok(trace.finish(response)) };
-                return Box::pin(turn_away.instrument(span));
+                let response = trace.turn_away(response, &method, &server.turned_away);
+                return Box::pin(ready(Ok(response)));
             }
         };
+        let span = tracing::info_span!("call", request_id = trace.id(), %method);
         let work = call.pool().scope(self.inner.call(request));
         let work = AssertUnwindSafe(work).catch_unwind();
         let answer = async move {

@@ -237,7 +237,13 @@ async fn the_id_of_a_call_is_told_where_it_leads_somewhere() {
     );
     assert_eq!(id(&guarded.call(request(None)).await.unwrap()), None);
 
+    // Of those that are turned away, the first of a second has a line, to which its ID leads.
     tell.send_replace(Phase::Draining);
+    assert!(id(&guarded.call(request(None)).await.unwrap()).is_some());
+
+    let (layer, _tell) = self::layer(1);
+    let refuse = || ready(Ok(Status::not_found("nothing there").into_http()));
+    let mut guarded = layer.layer(Inner(refuse));
     let mut refusals = Vec::new();
     for _ in 0..2 {
         refusals.push(id(&guarded.call(request(None)).await.unwrap()).unwrap());

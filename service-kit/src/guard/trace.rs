@@ -46,13 +46,34 @@ impl Trace {
         &self.id
     }
 
+    /// As [`Trace::finish`], for a call that was turned away before it was read. There is a line for
+    /// one a second at most: under overload a line for each would take from those that are answered.
+    pub(super) fn turn_away(
+        self,
+        response: Response<Body>,
+        method: &str,
+        turned_away: &TurnedAway,
+    ) -> Response<Body> {
+        match turned_away.line(uptime()) {
+            Some(more) => {
+                let span = tracing::info_span!("call", request_id = self.id(), %method, more);
+                span.in_scope(|| self.finish(response))
+            }
+            None if self.is_callers => self.tell_id(response),
+            None => response,
+        }
+    }
+
     /// Logs how the call ended. The answer carries the ID where the log has it, or the caller gave
     /// it: reading an ID that leads nowhere would cost a caller as much as reading a small answer.
-    pub(super) fn finish(self, mut response: Response<Body>) -> Response<Body> {
-        let is_logged = log(&response, self.started);
-        if !is_logged && !self.is_callers {
-            return response;
+    pub(super) fn finish(self, response: Response<Body>) -> Response<Body> {
+        match log(&response, self.started) || self.is_callers {
+            true => self.tell_id(response),
+            false => response,
         }
+    }
+
+    fn tell_id(&self, mut response: Response<Body>) -> Response<Body> {
         if let Ok(mut id) = HeaderValue::from_str(&self.id) {
             // Not a secret, but never the same again: it must not push what is out of the table by
             // which HTTP/2 shortens headers.
@@ -61,6 +82,39 @@ impl Trace {
         }
         response
     }
+}
+
+/// The lines of calls that were turned away.
+#[derive(Debug, Default)]
+pub(super) struct TurnedAway {
+    /// In which second of the process the last one was; 0 before the first.
+    second: AtomicU64,
+    /// How many calls there were since, without a line.
+    more: AtomicU64,
+}
+
+impl TurnedAway {
+    /// Notes one in this second. If it is the first of it, it gets a line, which says how many there
+    /// were without one.
+    fn line(&self, second: u64) -> Option<u64> {
+        let last = self.second.load(Ordering::Relaxed);
+        let taken = |last| {
+            let order = Ordering::Relaxed;
+            let exchange = self.second.compare_exchange(last, second, order, order);
+            exchange.is_ok()
+        };
+        if second > last && taken(last) {
+            return Some(self.more.swap(0, Ordering::Relaxed));
+        }
+        self.more.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// The second of the process, from 1 on.
+fn uptime() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    1 + START.elapsed().as_secs()
 }
 
 /// An ID that no other call has: of this process, whose part is random, and of the call. Asking the
@@ -95,5 +149,20 @@ fn log(response: &Response<Body>, started: Instant) -> bool {
             tracing::debug!(milliseconds = milliseconds(), "answered");
             tracing::enabled!(Level::DEBUG)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_a_second_gets_a_line_that_counts_the_others() {
+        let turned_away = TurnedAway::default();
+        let lines: Vec<_> = [1, 1, 1, 2, 2, 4, 3, 9]
+            .map(|second| turned_away.line(second))
+            .into();
+        let told = [Some(0), None, None, Some(2), None, Some(1), None, Some(1)];
+        assert_eq!(lines, told);
     }
 }
