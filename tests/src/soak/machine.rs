@@ -99,41 +99,54 @@ pub(super) async fn after(process: u32, begin: Instant) -> Outcome<After> {
     })
 }
 
-/// Two processes on processors of their own, until this is dropped.
+/// Processors of their own for this process and one that it starts, until this is dropped.
 pub(super) struct Apart {
     all: Vec<usize>,
 }
 
-/// Gives a process all processors but the last, and this one the last, so that neither takes the
-/// other's. With a single processor they share it.
-///
-/// Threads that come later stay where the others are.
-pub(super) fn separate(process: u32) -> Outcome<Apart> {
-    let set = sched_getaffinity(None)?;
-    let there = (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu));
-    let all: Vec<usize> = there.collect();
-    if let Some((last, others)) = all.split_last()
-        && !others.is_empty()
-    {
-        confine(process, others)?;
-        confine(std::process::id(), &[*last])?;
+impl Apart {
+    /// Leaves this process all processors but the last. What it starts now has the same, and knows
+    /// from its beginning that it has no more. With a single processor both share it.
+    pub(super) fn for_a_child() -> Outcome<Self> {
+        let set = sched_getaffinity(None)?;
+        let there = (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu));
+        let apart = Self {
+            all: there.collect(),
+        };
+        if let Some((_, others)) = apart.split() {
+            confine(others)?;
+        }
+        Ok(apart)
     }
-    Ok(Apart { all })
+
+    /// Leaves this process the last processor, which its child has not.
+    pub(super) fn beside_the_child(&self) -> Outcome<()> {
+        match self.split() {
+            Some((last, _)) => confine(&[last]),
+            None => Ok(()),
+        }
+    }
+
+    fn split(&self) -> Option<(usize, &[usize])> {
+        let (last, others) = self.all.split_last()?;
+        (!others.is_empty()).then_some((*last, others))
+    }
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
         // What cannot be undone ends with this program.
-        drop(confine(std::process::id(), &self.all));
+        drop(confine(&self.all));
     }
 }
 
-fn confine(process: u32, processors: &[usize]) -> Outcome<()> {
+/// Keeps all threads of this process, and those that they start, on these processors.
+fn confine(processors: &[usize]) -> Outcome<()> {
     let mut set = CpuSet::new();
     for processor in processors {
         set.set(*processor);
     }
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+    for thread in fs::read_dir("/proc/self/task")? {
         let id = thread?.file_name().to_string_lossy().parse()?;
         let id = Pid::from_raw(id).ok_or("a thread without a number")?;
         sched_setaffinity(Some(id), &set)?;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::Code;
 
-use super::{Finding, Plan, Tell, machine::separate};
+use super::{Finding, Plan, Tell, machine::Apart};
 use crate::{
     Outcome,
     loadgen::{Report, closed_loop, open_loop},
@@ -47,10 +47,11 @@ const GROWTH: f64 = 5.0;
 
 pub(super) async fn run(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
     let dir = TempDir::new_in(&plan.dir)?;
+    let apart = Apart::for_a_child()?;
     let service = Spawned::start::<Ranking>(&binary::<Ranking>()?, dir.path(), &[]).await?;
+    apart.beside_the_child()?;
     prepare(&mut table::Client::new(service.channel.clone())).await?;
     let process = service.process.id();
-    let apart = separate(process)?;
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(table::Client::new(connect(service.address).await?));
