@@ -29,7 +29,7 @@ const TIMEOUT: &str = "grpc-timeout";
 pub enum Phase {
     /// It takes calls.
     Serving,
-    /// It finishes the calls that it has and takes no new ones.
+    /// It finishes the calls that it has, and those that were on their way to it.
     Draining,
     /// Calls that have not finished are cut off.
     Over,

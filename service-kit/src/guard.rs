@@ -204,9 +204,10 @@ impl Server {
     fn admit(self: &Arc<Self>, request: &Request<Body>) -> Result<Call, Fault> {
         let own = request.uri().path().starts_with(OWN_METHODS);
         let ending = if own {
-            // Has not changed since it was Serving, as far as one load tells.
+            // While it drains, HTTP/2 tells callers to go elsewhere. What was on its way by then comes
+            // here, and is answered. A phase that has not changed is the first.
             let phase = &self.settings.phase;
-            if phase.has_changed().unwrap_or(true) && *phase.borrow() != Phase::Serving {
+            if phase.has_changed().unwrap_or(true) && *phase.borrow() == Phase::Over {
                 return Err(draining());
             }
             let deadline = deadline(request.headers(), self.settings.max_deadline)?;

@@ -188,7 +188,7 @@ async fn without_a_place_to_compute_what_must_compute_is_not_even_read() {
 }
 
 #[tokio::test]
-async fn draining_takes_no_calls_finishes_those_there_are_and_cuts_off_at_last() {
+async fn draining_finishes_what_comes_and_cuts_off_at_last() {
     let (layer, tell) = layer(3);
     let (finish, finished) = oneshot::channel::<()>();
     let mut finished = Some(finished);
@@ -209,15 +209,19 @@ async fn draining_takes_no_calls_finishes_those_there_are_and_cuts_off_at_last()
 
     let draining = (Code::Unavailable, "SERVER_DRAINING".to_owned());
     tell.send_replace(Phase::Draining);
-    let third = guarded.call(request(None)).await.unwrap();
-    assert_eq!(told(third.headers()), draining);
+    // It was on its way.
+    let mut third = guarded.call(request(None));
+    assert!(poll_once(&mut third).await.is_pending());
     assert!(poll_once(&mut first).await.is_pending());
     finish.send(()).unwrap();
     assert!(Status::from_header_map(first.await.unwrap().headers()).is_none());
 
     assert!(poll_once(&mut second).await.is_pending());
     tell.send_replace(Phase::Over);
-    assert_eq!(told(second.await.unwrap().headers()), draining);
+    let fourth = guarded.call(request(None));
+    for cut_off in [second, third, fourth] {
+        assert_eq!(told(cut_off.await.unwrap().headers()), draining);
+    }
 }
 
 #[tokio::test]
@@ -238,7 +242,7 @@ async fn the_id_of_a_call_is_told_where_it_leads_somewhere() {
     assert_eq!(id(&guarded.call(request(None)).await.unwrap()), None);
 
     // Of those that are turned away, the first of a second has a line, to which its ID leads.
-    tell.send_replace(Phase::Draining);
+    tell.send_replace(Phase::Over);
     assert!(id(&guarded.call(request(None)).await.unwrap()).is_some());
 
     let (layer, _tell) = self::layer(1);
