@@ -110,8 +110,10 @@ where
         let mut call = match server.admit(&request) {
             Ok(call) => call,
             Err(fault) => {
+                let for_load = !fault.is(ErrorReason::DeadlineInvalid);
                 let response = server.refuse(fault);
-                let response = trace.turn_away(response, &method, &server.turned_away);
+                let turned_away = for_load.then_some(&server.turned_away);
+                let response = trace.turn_away(response, &method, turned_away);
                 return Box::pin(ready(Ok(response)));
             }
         };

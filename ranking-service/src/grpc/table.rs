@@ -282,8 +282,9 @@ impl Table<'_> {
                 }
                 Cells::Stored(read, uid) => {
                     stored = edition_cells(*read, *uid, leaf)?;
-                    claim(stored.told_bytes().saturating_sub(texts), control)?;
-                    texts = texts.max(stored.told_bytes());
+                    let told = stored.told_bytes();
+                    claim(told.saturating_sub(texts), control)?;
+                    texts = texts.max(told);
                     Some(&stored)
                 }
             };

@@ -241,6 +241,14 @@ async fn the_id_of_a_call_is_told_where_it_leads_somewhere() {
     );
     assert_eq!(id(&guarded.call(request(None)).await.unwrap()), None);
 
+    // Without a log it leads nowhere.
+    tell.send_replace(Phase::Over);
+    assert_eq!(id(&guarded.call(request(None)).await.unwrap()), None);
+
+    let log = tracing_subscriber::fmt().with_writer(std::io::sink);
+    let _logged = tracing::subscriber::set_default(log.finish());
+    let (layer, tell) = self::layer(1);
+    let mut guarded = layer.layer(Inner(|| ready(Ok(Response::new(Body::empty())))));
     // Of those that are turned away, the first of a second has a line, to which its ID leads.
     tell.send_replace(Phase::Over);
     assert!(id(&guarded.call(request(None)).await.unwrap()).is_some());

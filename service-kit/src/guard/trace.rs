@@ -46,15 +46,17 @@ impl Trace {
         &self.id
     }
 
-    /// As [`Trace::finish`], for a call that was turned away before it was read. There is a line for
-    /// one a second at most: under overload a line for each would take from those that are answered.
+    /// As [`Trace::finish`], for a call that was turned away before it was read. Of those that came to
+    /// `turned_away`, because there was no room, one a second has a line: under overload a line for
+    /// each would take from those that are answered.
     pub(super) fn turn_away(
         self,
         response: Response<Body>,
         method: &str,
-        turned_away: &TurnedAway,
+        turned_away: Option<&TurnedAway>,
     ) -> Response<Body> {
-        match turned_away.line(uptime()) {
+        let more = turned_away.map_or(Some(0), |turned_away| turned_away.line(uptime()));
+        match more {
             Some(more) => {
                 let span = tracing::info_span!("call", request_id = self.id(), %method, more);
                 span.in_scope(|| self.finish(response))
@@ -143,7 +145,7 @@ fn log(response: &Response<Body>, started: Instant) -> bool {
                 error = status.message(),
                 "refused"
             );
-            true
+            tracing::enabled!(Level::INFO)
         }
         _ => {
             tracing::debug!(milliseconds = milliseconds(), "answered");

@@ -196,9 +196,9 @@ impl Store {
         self.shared.watch_health()
     }
 
-    /// Refuses new transactions, commits those queued that are still waited for, and closes the index so that the
-    /// next open is fast. Blocks until all is done. Later calls answer [`StoreError::Closed`],
-    /// another `close` the same as the first.
+    /// Refuses new transactions, commits those queued that are still waited for, and closes the index
+    /// so that the next open is fast. Blocks until all is done. Later calls answer
+    /// [`StoreError::Closed`], another `close` the same as the first.
     ///
     /// # Errors
     /// What kept the index from being closed cleanly, or the failure that had already stopped the

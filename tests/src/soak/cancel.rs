@@ -50,7 +50,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             &format!("{name}: processor time, most"),
             used,
         ));
-        tell_busy(&name, &times, tell);
+        tell_busy(&name, call.writes, &times, tell);
     }
     let name = format!("{program}, calls cancelled in mid-computation");
     tell(Finding::note(&name, cancelled));

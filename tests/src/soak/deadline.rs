@@ -62,7 +62,7 @@ async fn one<L: Long>(plan: &Plan, tell: Tell<'_>) -> Outcome<()> {
             most,
             LATE,
         ));
-        tell_busy(&name, &busy, tell);
+        tell_busy(&name, call.writes, &busy, tell);
     }
     tell(Finding::none(
         &format!("{program}, passed deadlines not answered DEADLINE_EXCEEDED"),

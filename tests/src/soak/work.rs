@@ -52,6 +52,8 @@ pub(super) struct Call<C> {
     pub(super) begin: fn(C, &Ask) -> Pending,
     /// Whether what it began ends with it: what is stored as begun does not, it has to be cancelled.
     pub(super) ends_with_its_caller: bool,
+    /// Whether it commits while it is under way.
+    pub(super) writes: bool,
 }
 
 impl<C> Call<C> {
@@ -60,6 +62,15 @@ impl<C> Call<C> {
             name,
             begin,
             ends_with_its_caller: true,
+            writes: false,
+        }
+    }
+
+    /// Of a call that commits what it is sent.
+    fn writing(name: &'static str, begin: fn(C, &Ask) -> Pending) -> Self {
+        Self {
+            writes: true,
+            ..Self::new(name, begin)
         }
     }
 

@@ -45,7 +45,7 @@ impl Long for Forecast {
             Call::new("SummarizeGrowth of a forecast", outlook),
             Call::new("ListForecastValues, few of many", values),
             Call::new("ImportPoints, only tried", |_, ask| import(ask, true)),
-            Call::new("ImportPoints, written", |_, ask| import(ask, false)),
+            Call::writing("ImportPoints, written", |_, ask| import(ask, false)),
             Call::cancelled("CreateForecast, cancelled", create),
         ]
     }

@@ -46,7 +46,7 @@ impl Long for Ranking {
             Call::new("ListRankingResults of an edition", published),
             Call::new("ListEditionObservations, few of many", cells),
             Call::new("ImportObservations, only tried", |_, ask| import(ask, true)),
-            Call::new("ImportObservations, written", |_, ask| import(ask, false)),
+            Call::writing("ImportObservations, written", |_, ask| import(ask, false)),
             Call::cancelled("CreateEdition, cancelled", create),
         ]
     }
