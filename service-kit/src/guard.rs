@@ -105,7 +105,6 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let trace = Trace::new(&request);
-        let method = request.uri().path().to_owned();
         let server = &self.server;
         let mut call = match server.admit(&request) {
             Ok(call) => call,
@@ -113,10 +112,11 @@ where
                 let for_load = !fault.is(ErrorReason::DeadlineInvalid);
                 let response = server.refuse(fault);
                 let turned_away = for_load.then_some(&server.turned_away);
-                let response = trace.turn_away(response, &method, turned_away);
+                let response = trace.turn_away(response, request.uri().path(), turned_away);
                 return Box::pin(ready(Ok(response)));
             }
         };
+        let method = request.uri().path().to_owned();
         let span = tracing::info_span!("call", request_id = trace.id(), %method);
         let work = call.pool().scope(self.inner.call(request));
         let work = AssertUnwindSafe(work).catch_unwind();

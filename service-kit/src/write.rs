@@ -46,7 +46,8 @@ where
     T: Message + Default + Send + 'static,
     F: FnOnce(&mut Transaction<'_>) -> Result<T, Fault> + Send + 'static,
 {
-    // Held until the answer; if the call is given up before, the transaction takes effect at most once.
+    // Held until the answer; if the call is given up before, the transaction takes effect at most
+    // once.
     let _claim = intent.hold(store)?;
     let outcome = store
         .transact(move |tx| {
